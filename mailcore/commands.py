@@ -1,0 +1,49 @@
+"""A protocol state is a table of what may be said in it.
+
+`command = State("AUTHENTICATED")` makes the table and the decorator that fills it:
+
+    @command("STATUS")
+    def status(session, args): ...
+
+Traits are keywords and live in the table, not in the handlers; which traits a server
+knows is written in its session.py.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Command:
+    """One command: its name as the RFC spells it, its handler, its traits."""
+
+    __slots__ = ("name", "run", "traits")
+
+    def __init__(self, name: str, run: Callable[..., Any], traits: frozenset[str]) -> None:
+        self.name = name
+        self.run = run
+        self.traits = traits
+
+
+class State(dict):  # type: ignore[type-arg]
+    """The commands of one protocol state by upper-case name; call it to add one."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, *also: State) -> None:
+        super().__init__()
+        self.name = name
+        for state in also:
+            self.update(state)
+
+    def __call__(self, name: str, **traits: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Decorate the handler of the command `name`."""
+
+        def add(run: Callable[..., Any]) -> Callable[..., Any]:
+            self[name] = Command(name, run, frozenset(trait for trait, on in traits.items() if on))
+            return run
+
+        return add

@@ -1,0 +1,171 @@
+"""The only file that touches the client's descriptors.
+
+A conversation is a generator that does no I/O.  It yields
+    bytes       to be said to the client (kept back and sent in one go before any wait),
+    Wait        to hear the client (see wire.py),
+    anything    else is a question for somebody else: `ask` answers it.
+What it returns is what `converse` returns.  The same conversations run in the tests with a
+list of bytes in place of the client.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # signal costs an enum at start-up
+import os
+import select
+from stat import S_ISSOCK
+from time import monotonic
+
+from mailcore.errors import Hangup, Silence, Terminated
+from mailcore.wire import Wait
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+READ_OCTETS = 65536
+SEND_OCTETS = 131072  # said more than this: send before going on
+WRITEV_PARTS = 512  # below IOV_MAX (1024 on Linux)
+SEND_SECONDS = 300  # a client that takes nothing for so long is gone
+
+
+class Dialogue:
+    """One client on two descriptors, which may be the same one, a pipe or a plain file."""
+
+    def __init__(self, in_fd: int = 0, out_fd: int = 1, deadline_seconds: float = 0) -> None:
+        self.in_fd = in_fd
+        self.out_fd = out_fd
+        self.deadline = monotonic() + deadline_seconds if deadline_seconds else 0.0
+        self.octets_in = 0
+        self.octets_out = 0
+        self._unsent: list[bytes] = []
+        self._unsent_octets = 0
+        self._waiting = False
+        self._ending: Terminated | None = None
+        if S_ISSOCK(os.fstat(out_fd).st_mode):
+            _tune(out_fd)
+
+    # --- endings from outside --------------------------------------------------------
+
+    def obey_signals(self) -> None:
+        """TERM and HUP end the conversation, but only where it waits for the client."""
+        _signal.signal(_signal.SIGTERM, lambda *_: self._end("Killed (terminated)"))
+        _signal.signal(_signal.SIGHUP, lambda *_: self._end("Hangup"))
+
+    def _end(self, reason: str) -> None:
+        self._ending = Terminated("Server shutting down", reason)
+        if self._waiting:
+            raise self._ending
+
+    # --- talking ---------------------------------------------------------------------
+
+    def say(self, data: bytes) -> None:
+        """Keep `data` for the next send."""
+        self._unsent.append(data)
+        self._unsent_octets += len(data)
+        if self._unsent_octets >= SEND_OCTETS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send all that was said."""
+        parts, self._unsent, self._unsent_octets = self._unsent, [], 0
+        try:
+            if len(parts) <= WRITEV_PARTS:
+                self._send(b"".join(parts))
+            else:
+                for first in range(0, len(parts), WRITEV_PARTS):
+                    self._send(b"".join(parts[first : first + WRITEV_PARTS]))
+        except OSError as error:
+            raise Hangup(reason=f"Unexpected client disconnect, {error.strerror}") from None
+
+    def _send(self, data: bytes) -> None:
+        self.octets_out += len(data)
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self.out_fd, left) :]
+
+    def hear(self, wait: Wait) -> bytes | None:
+        """Flush, then wait for the client as `wait` says."""
+        self.flush()
+        self._waiting = True
+        try:
+            if self._ending is not None:
+                raise self._ending
+            if not self._readable(wait):
+                return None
+            data = os.read(self.in_fd, READ_OCTETS)
+        except OSError as error:
+            raise Hangup(reason=f"Unexpected client disconnect, {error.strerror}") from None
+        finally:
+            self._waiting = False
+        self.octets_in += len(data)
+        return data
+
+    def _readable(self, wait: Wait) -> bool:
+        """True: the client spoke.  False: wait.fd is ready, or its time is over."""
+        seconds = wait.seconds
+        if self.deadline:
+            seconds = min(seconds, max(0.0, self.deadline - monotonic()))
+        poll = select.poll()
+        poll.register(self.in_fd, select.POLLIN)
+        if wait.fd >= 0:
+            poll.register(wait.fd, select.POLLIN)
+        ready = poll.poll(int(seconds * 1000))
+        if any(fd == self.in_fd for fd, _ in ready):
+            return True
+        if wait.fd < 0:
+            raise Silence(reason="Autologout")
+        return False
+
+    # --- driving ---------------------------------------------------------------------
+
+    def converse(
+        self, talk: Generator[Any, Any, Any], ask: Callable[[Any], Any] | None = None
+    ) -> Any:
+        """Drive a conversation to its end; what happens to the client is raised inside it."""
+        reply: Any = None
+        error: BaseException | None = None
+        try:
+            while True:
+                step = talk.throw(error) if error is not None else talk.send(reply)
+                reply = error = None
+                try:
+                    if type(step) is bytes:
+                        self.say(step)
+                    elif type(step) is Wait:
+                        reply = self.hear(step)
+                    elif ask is not None:
+                        self.flush()
+                        reply = ask(step)
+                    else:
+                        raise TypeError(f"nobody answers {step!r}")
+                except (Hangup, Silence, Terminated) as ending:
+                    error = ending
+        except StopIteration as end:
+            self.finish()
+            return end.value
+
+    def finish(self) -> None:
+        """Say what is left to say; nobody may be there to hear it."""
+        try:
+            self.flush()
+        except Hangup:
+            self._unsent.clear()
+
+
+def _tune(fd: int) -> None:
+    """One answer is one packet, and a dead client does not hold us for ever."""
+    import _socket
+
+    sock = _socket.socket(fileno=os.dup(fd))
+    try:
+        if sock.family in (_socket.AF_INET, _socket.AF_INET6):
+            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
+        timeval = SEND_SECONDS.to_bytes(8, "little") + bytes(8)
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, timeval)
+    except OSError:
+        pass  # a socket that cannot be tuned still talks
+    finally:
+        sock.close()

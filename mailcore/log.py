@@ -1,0 +1,79 @@
+"""The only door to syslog.
+
+UW's facilities and wording: LOG_MAIL for what happens, LOG_AUTH for refused logins (what
+fail2ban reads).  One event is one line; whatever a stranger chose is written with its
+controls and 8-bit octets as \\xNN, and cut.  Never a password, never mail.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+FIELD_OCTETS = 80  # UW cuts there
+
+_syslog: ModuleType | None = None
+
+
+def open_log(ident: str) -> None:
+    """Name the lines of this process (`imapd[123]: …`)."""
+    global _syslog
+    import syslog
+
+    syslog.openlog(ident, syslog.LOG_PID, syslog.LOG_MAIL)
+    _syslog = syslog
+
+
+def clean(value: bytes | str) -> str:
+    """What a stranger wrote, fit for one field of a log line."""
+    data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+    cut = data[:FIELD_OCTETS]
+    return "".join(chr(octet) if 0x20 <= octet < 0x7F and octet != 0x5C else f"\\x{octet:02x}" for octet in cut)
+
+
+def _line(level: str, text: str) -> None:
+    if _syslog is not None:
+        _syslog.syslog(getattr(_syslog, level), " ".join(text.split("\n")))
+
+
+def debug(text: str) -> None:
+    _line("LOG_DEBUG", text)
+
+
+def info(text: str) -> None:
+    """What happened: logins, logouts."""
+    _line("LOG_INFO", text)
+
+
+def warning(text: str) -> None:
+    """Something an administrator should see some day."""
+    _line("LOG_WARNING", text)
+
+
+def error(text: str) -> None:
+    """Something went wrong."""
+    _line("LOG_ERR", text)
+
+
+def alert(text: str) -> None:
+    """Something an administrator should see now."""
+    _line("LOG_ALERT", text)
+
+
+def refused(text: str) -> None:
+    """A login that was not let in (auth.notice, as UW)."""
+    if _syslog is not None:
+        _syslog.syslog(_syslog.LOG_AUTH | _syslog.LOG_NOTICE, " ".join(text.split("\n")))
+
+
+def tracebacks(error_: BaseException) -> str:
+    """Log an error of our own with an id; the id is all the client hears."""
+    import binascii
+    import os
+    import traceback
+
+    name = binascii.hexlify(os.urandom(4)).decode()
+    for line in "".join(traceback.format_exception(error_)).splitlines():
+        error(f"[{name}] {line}")
+    return name

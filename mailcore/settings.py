@@ -1,0 +1,152 @@
+"""Every setting and every limit, with its unit and its reason, in one table.
+
+A value comes from the command line (`-o name=value`), else from /etc/mailcore.conf (TOML;
+read only if it is there), else from the table.  A name that does not exist or a value that
+does not parse raises BadSetting, which names the file and the line.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailcore.errors import BadSetting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+CONF = "/etc/mailcore.conf"
+
+KIB = 1024
+MIB = 1024 * 1024
+
+# name: (value when nobody says otherwise, what it is)
+TABLE: dict[str, tuple[bool | int | float | str, str]] = {
+    # where mail is
+    "mail_location": ("mbox:~/mail:INBOX=/var/mail/%u", "Dovecot's words; %u user, %h home, ~ home"),
+    "index_directory": ("", "where a user's index and journals live; %u %h ~; empty: found by itself"),
+    "mailbox_mode": (0o600, "permission bits of a mailbox file we make"),
+    "directory_mode": (0o700, "permission bits of a directory we make"),
+    "lock_seconds": (60, "how long to try for the locks of a mailbox before giving up"),
+    "dotlock_stale_seconds": (300, "a lock file that old, of no living process here, is nobody's"),
+    "fsync": (True, "a change is said to be done only when it is on the disk"),
+    "hide_dot_files": (True, "LIST shows no name that starts with a dot"),
+    "list_depth": (20, "how deep LIST looks into directories"),
+    "list_entries": (100_000, "how many directory entries one LIST looks at"),
+    # logging in
+    "passwd_file": ("", "accounts from this file in place of PAM"),
+    "pam_service": ("", "PAM service name; empty: imap for imapd, pop or pop3 for ipop3d"),
+    "pam_open_session": (False, "also open a PAM session (UW never did)"),
+    "disable_plaintext_auth": (True, "passwords in clear only under TLS or from this machine"),
+    "first_valid_uid": (1, "nobody below this uid logs in; root never does"),
+    "login_tries": (3, "wrong passwords before the connection ends"),
+    "login_delay_seconds": (3.0, "the answer to a wrong password waits so long"),
+    "login_timeout_seconds": (180, "the whole time a client has to log in"),
+    "login_line_octets": (8 * KIB, "longest line before login"),
+    "login_commands": (32, "commands before login"),
+    "login_read_octets": (64 * KIB, "all that is read before login"),
+    "gatekeeper_user": ("nobody", "who talks to clients before login"),
+    "gatekeeper_root": ("/run/mailcore/empty", "an empty directory, made if missing: root directory before login"),
+    "pop3_preauth": (False, "ipop3d on a pipe starts in the TRANSACTION state as the user who runs it"),
+    # talking
+    "line_octets": (64 * KIB, "longest command line after login, without its literals"),
+    "literal_octets": (64 * KIB, "literals of one command together, APPEND's message apart"),
+    "literal_count": (20, "literals of one command"),
+    "append_octets": (1024 * MIB, "largest message APPEND takes"),
+    "bad_commands": (50, "mistakes in a row after which a client is no mail client"),
+    "imap_idle_seconds": (1800, "autologout (RFC 3501 5.4: at least 30 minutes)"),
+    "pop3_idle_seconds": (600, "autologout (RFC 1939 3: at least 10 minutes)"),
+    "literal_seconds": (300, "silence allowed in the middle of a command"),
+    "idle_poll_seconds": (60, "IDLE looks by itself this often, where inotify sees nothing (NFS)"),
+    "idle_keepalive_seconds": (120, "IDLE says '* OK' this often, for NAT boxes and odd clients"),
+    "nesting": (50, "parentheses, OR and NOT of one command inside each other"),
+    "host_name": ("", "how the server names itself; empty: the machine's own name"),
+    "listen_children": (200, "connections one listener serves at the same time"),
+    # reading mail
+    "text_octets": (16 * MIB, "a message up to this size is read in one piece"),
+    "header_octets": (1 * MIB, "a header is looked at so far"),
+    "mime_depth": (100, "multiparts inside each other; deeper is one opaque part"),
+    "mime_parts": (10_000, "parts of a message; the rest is left in the last one"),
+    "spool_directory": ("/var/tmp", "a large APPEND waits here, in a file without a name"),
+}
+
+
+class Settings:
+    """The values in force, as attributes; unknown names do not exist."""
+
+    def __init__(self, **values: bool | int | float | str) -> None:
+        for name, (default, _) in TABLE.items():
+            setattr(self, name, values.pop(name, default))
+        if values:
+            raise BadSetting(f"no such setting: {', '.join(sorted(values))}")
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+def load(options: Iterable[str] = (), path: str = CONF) -> Settings:
+    """The settings of `path`, if it is there, under those of `options` (`name=value` each)."""
+    values: dict[str, bool | int | float | str] = {}
+    if os.path.exists(path):
+        values.update(_file(path))
+    for option in options:
+        name, equals, text = option.partition("=")
+        if not equals:
+            raise BadSetting(f"-o {option}: name=value is wanted")
+        values[name.strip()] = _parse(name.strip(), text.strip(), f"-o {option}")
+    return Settings(**values)
+
+
+def _file(path: str) -> dict[str, bool | int | float | str]:
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode()
+        given = tomllib.loads(text)
+    except OSError as error:
+        raise BadSetting(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSetting(f"{path}: {error}") from None
+    return {name: _checked(name, value, f"{path}:{_line(text, name)}") for name, value in given.items()}
+
+
+def _line(text: str, name: str) -> int:
+    """The line of `text` that sets `name`."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.split("=")[0].strip().strip("\"'[]") == name:
+            return number
+    return 1
+
+
+def _checked(name: str, value: object, where: str) -> bool | int | float | str:
+    """`value` if TABLE knows `name` and the kinds agree (an int does for a float)."""
+    if name not in TABLE:
+        raise BadSetting(f"{where}: no such setting: {name}")
+    kind = type(TABLE[name][0])
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise BadSetting(f"{where}: {name} is {_kind(kind)}, not {value!r}")
+    if not isinstance(value, (bool, str)) and value < 0:
+        raise BadSetting(f"{where}: {name} cannot be negative")
+    return value
+
+
+def _kind(kind: type) -> str:
+    return {bool: "true or false", int: "a number", float: "a number", str: "a text"}[kind]
+
+
+def _parse(name: str, text: str, where: str) -> bool | int | float | str:
+    """A value as it is written on a command line."""
+    kind = type(TABLE[name][0]) if name in TABLE else str
+    value: object = text
+    if kind is bool:
+        value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), text)
+    elif kind is int and text.lower().removeprefix("0o").isdigit():
+        value = int(text, 8) if text.lower().startswith("0o") else int(text)
+    elif kind is float and text.replace(".", "", 1).isdigit():
+        value = float(text)
+    return _checked(name, value, where)
