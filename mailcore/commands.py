@@ -31,19 +31,27 @@ class Command:
 class State(dict):  # type: ignore[type-arg]
     """The commands of one protocol state by upper-case name; call it to add one."""
 
-    __slots__ = ("name",)
+    __slots__ = ("_heirs", "name")
 
     def __init__(self, name: str, *also: State) -> None:
         super().__init__()
         self.name = name
+        self._heirs: list[State] = []
         for state in also:
             self.update(state)
+            state._heirs.append(self)
 
     def __call__(self, name: str, **traits: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate the handler of the command `name`."""
 
         def add(run: Callable[..., Any]) -> Callable[..., Any]:
-            self[name] = Command(name, run, frozenset(trait for trait, on in traits.items() if on))
+            self._add(Command(name, run, frozenset(trait for trait, on in traits.items() if on)))
             return run
 
         return add
+
+    def _add(self, command: Command) -> None:
+        """Add here and in the states made from this one: extensions may be loaded later."""
+        self[command.name] = command
+        for heir in self._heirs:
+            heir._add(command)

@@ -28,6 +28,9 @@ class Mistake(MailError):
 class TooLong(Mistake):
     """Line too long."""
 
+    head = b""  # how the line began, for the tag to answer with
+    tail = b""  # how it ended: a literal may be announced there
+
 
 class Refusal(MailError):
     """Refused."""

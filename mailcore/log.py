@@ -9,11 +9,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 FIELD_OCTETS = 80  # UW cuts there
 
 _syslog: ModuleType | None = None
+_confess: Callable[[BaseException], str] | None = None
 
 
 def open_log(ident: str) -> None:
@@ -23,6 +25,17 @@ def open_log(ident: str) -> None:
 
     syslog.openlog(ident, syslog.LOG_PID, syslog.LOG_MAIL)
     _syslog = syslog
+
+
+def close_log(confess: Callable[[BaseException], str] | None = None) -> None:
+    """No more lines from this process: it has no way to syslog, or none that it may use.
+
+    `confess` then takes what `tracebacks` is given, and returns the id.
+    """
+    global _syslog, _confess
+    if _syslog is not None:
+        _syslog.closelog()
+    _syslog, _confess = None, confess
 
 
 def clean(value: bytes | str) -> str:
@@ -69,6 +82,8 @@ def refused(text: str) -> None:
 
 def tracebacks(error_: BaseException) -> str:
     """Log an error of our own with an id; the id is all the client hears."""
+    if _confess is not None:
+        return _confess(error_)
     import binascii
     import os
     import traceback
@@ -77,3 +92,19 @@ def tracebacks(error_: BaseException) -> str:
     for line in "".join(traceback.format_exception(error_)).splitlines():
         error(f"[{name}] {line}")
     return name
+
+
+def where(error_: BaseException) -> str:
+    """An error's class and the places it came from, innermost first, on one line.
+
+    For processes that hold passwords or can import nothing: no value is told, except what the
+    operating system says of a call.
+    """
+    places = []
+    trace = error_.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    told = f": {error_}" if isinstance(error_, (OSError, ImportError)) else ""
+    return " < ".join([type(error_).__name__ + told, *reversed(places)])

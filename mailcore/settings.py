@@ -63,6 +63,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "nesting": (50, "parentheses, OR and NOT of one command inside each other"),
     "host_name": ("", "how the server names itself; empty: the machine's own name"),
     "listen_children": (200, "connections one listener serves at the same time"),
+    "listen_idle_seconds": (60, "a listener whose socket is a super-server's ends after so long without a client"),
     # reading mail
     "text_octets": (16 * MIB, "a message up to this size is read in one piece"),
     "header_octets": (1 * MIB, "a header is looked at so far"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Cut = Generator["Wait", bytes | None, bytes]
 
 CHUNK_OCTETS = 65536
+ENDS_OCTETS = 128  # kept of a line that is too long, at both ends
 
 
 class Wait:
@@ -71,6 +72,10 @@ class Wire:
         data = yield Wait(self.patience_seconds)
         self.feed(data or b"")
 
+    def has_line(self, limit: int) -> bool:
+        """Whether `line` would come back (or raise) without waiting."""
+        return self._ended or len(self._held) > limit + 1 or b"\n" in self._held
+
     def line(self, limit: int) -> Cut:
         """The next line without its line end (LF, or CR LF).
 
@@ -88,15 +93,19 @@ class Wire:
         if line.endswith(b"\r"):
             line = line[:-1]
         if len(line) > limit:
-            raise TooLong
+            raise _too_long(line, line)
         return line
 
     def _swallow(self) -> Generator[Wait, bytes | None, None]:
+        head = bytes(self._held[:ENDS_OCTETS])
+        tail = b""
         while (end := self._held.find(b"\n")) < 0:
+            tail = (tail + self._held[-ENDS_OCTETS:])[-ENDS_OCTETS:]
             self._held.clear()
             yield from self.more()
+        tail += self._held[:end]
         del self._held[: end + 1]
-        raise TooLong
+        raise _too_long(head, tail.removesuffix(b"\r"))
 
     def take(self, octets: int) -> Cut:
         """Exactly so many octets (the caller has checked the number against a limit)."""
@@ -116,3 +125,9 @@ class Wire:
             del self._held[: len(chunk)]
             left -= len(chunk)
             into(chunk)
+
+
+def _too_long(head: bytes, tail: bytes) -> TooLong:
+    error = TooLong()
+    error.head, error.tail = bytes(head[:ENDS_OCTETS]), bytes(tail[-ENDS_OCTETS:])
+    return error

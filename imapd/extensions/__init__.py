@@ -1,0 +1,50 @@
+"""The extensions of IMAP4rev1: one file for each RFC, and their names in CAPABILITY's order.
+
+An extension adds to the tables of the states (authenticated.command, ...) and to the tables named
+after grammar rules (STATUS_ATT, FETCH_ATT, SEARCH_KEY); to add one, write its file and its
+line in NAMES.
+"""
+
+from __future__ import annotations
+
+from mailcore.login import sasl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from imapd.session import Session
+
+BEFORE, AFTER, ALWAYS = "before login", "after login", "always"
+
+# capability: (the module here that makes it true, "" where it is part of another; when it is told)
+NAMES = {
+    "LITERAL+": ("", ALWAYS),  # RFC 7888: intake.py (and who speaks LITERAL- is content with it)
+    "SASL-IR": ("", BEFORE),  # RFC 4959: unauthenticated.py
+    "ID": ("id", ALWAYS),  # RFC 2971
+    "ENABLE": ("enable", ALWAYS),  # RFC 5161
+    "IDLE": ("idle", AFTER),  # RFC 2177
+    "NAMESPACE": ("namespace", AFTER),  # RFC 2342
+    "CHILDREN": ("", AFTER),  # RFC 3348: the store's LIST
+    "UNSELECT": ("unselect", AFTER),  # RFC 3691
+    "UIDPLUS": ("uidplus", AFTER),  # RFC 4315; the codes are told by APPEND and COPY
+    "MOVE": ("move", AFTER),  # RFC 6851
+}
+
+
+def capabilities(session: Session) -> str:
+    """What CAPABILITY lists (RFC 3501 §7.2.1): only what is true, and now."""
+    untold = AFTER if session.stranger else BEFORE
+    words = ["IMAP4rev1", *(name for name, (_, when) in NAMES.items() if when != untold)]
+    if session.stranger:
+        words += [f"AUTH={name}" for name in sasl.offered(session.settings, session.peer, "imap")]
+        if not sasl.plaintext_allowed(session.settings, session.peer):
+            words.append("LOGINDISABLED")
+    return " ".join(words)
+
+
+def load() -> None:
+    """Import all of them: after the login."""
+    from importlib import import_module
+
+    for module, _ in NAMES.values():
+        if module:
+            import_module(f"imapd.extensions.{module}")

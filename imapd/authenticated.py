@@ -1,0 +1,217 @@
+r"""The authenticated state (RFC 3501 §6.3): mailboxes as a whole.
+
+What lives here: SELECT, the commands that work on names, STATUS and APPEND.  What does not:
+messages of the selected mailbox (selected.py), and where mailboxes lie (mailcore.store).
+"""
+
+from __future__ import annotations
+
+from imapd import intake, news
+from imapd.anytime import command as anytime
+from imapd.responses import Done, Flag, Name, Status, Untagged
+from imapd.syntax import storable
+from mailcore.commands import State
+from mailcore.errors import InUse, Mistake, NoSuchMailbox, Refusal, TooBig
+from mailcore.store.mailbox import Incoming
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from imapd.session import Session, Talk
+    from imapd.syntax import Args
+    from mailcore.store.mailbox import Mailbox
+
+    Names = Iterable[tuple[str, list[str]]]
+
+command = State("AUTHENTICATED", anytime)
+
+# --- SELECT ----------------------------------------------------------------------------
+
+
+@command("SELECT", silent=True)
+def select(session: Session, args: Args) -> Talk:
+    """Open a mailbox (RFC 3501 §6.3.1)."""
+    return (yield from _select(session, args, readonly=False))
+
+
+@command("EXAMINE", silent=True)
+def examine(session: Session, args: Args) -> Talk:
+    """Open a mailbox and leave no trace in it (RFC 3501 §6.3.2)."""
+    return (yield from _select(session, args, readonly=True))
+
+
+def _select(session: Session, args: Args, readonly: bool) -> Talk:
+    name = args.space().mailbox()
+    args.end()
+    session.deselect()  # even if the new one cannot be opened
+    box = session.store.open(name, readonly)
+    session.select(box)
+    yield Untagged(len(box), "EXISTS")
+    yield Untagged(box.recent, "RECENT")
+    yield Status("OK", "UID validity status", f"UIDVALIDITY {box.uid_validity}")
+    yield Status("OK", "Predicted next UID", f"UIDNEXT {box.uid_next}")
+    yield from news.flags(box)
+    if box.first_unseen is not None:
+        yield Status("OK", "First unseen message", f"UNSEEN {box.first_unseen}")
+    return Done(code="READ-ONLY" if box.readonly else "READ-WRITE")
+
+
+# --- names -----------------------------------------------------------------------------
+
+
+@command("CREATE")
+def create(session: Session, args: Args) -> None:
+    """Make a mailbox; a name that ends in the delimiter makes a place for others (RFC 3501 §6.3.3)."""
+    name = args.space().mailbox()
+    args.end()
+    session.store.create(storable(name))
+
+
+@command("DELETE")
+def delete(session: Session, args: Args) -> None:
+    """Remove a mailbox (RFC 3501 §6.3.4); not the selected one, as UW."""
+    name = args.space().mailbox()
+    args.end()
+    if session.has_selected(name):
+        raise InUse("The selected mailbox cannot be deleted")
+    session.store.delete(name)
+
+
+@command("RENAME")
+def rename(session: Session, args: Args) -> None:
+    """Give a mailbox another name; INBOX gives away its messages (RFC 3501 §6.3.5)."""
+    old = args.space().mailbox()
+    new = args.space().mailbox()
+    args.end()
+    if old != "INBOX" and session.has_selected(old):
+        raise InUse("The selected mailbox cannot be renamed")
+    session.store.rename(old, storable(new))
+
+
+@command("SUBSCRIBE")
+def subscribe(session: Session, args: Args) -> None:
+    """Put a name on the list that LSUB tells (RFC 3501 §6.3.6)."""
+    name = args.space().mailbox()
+    args.end()
+    session.store.subscribe(name)
+
+
+@command("UNSUBSCRIBE")
+def unsubscribe(session: Session, args: Args) -> None:
+    """Take it off the list (RFC 3501 §6.3.7)."""
+    name = args.space().mailbox()
+    args.end()
+    session.store.unsubscribe(name)
+
+
+@command("LIST")
+def list_(session: Session, args: Args) -> Talk:
+    """Names that match (RFC 3501 §6.3.8)."""
+    reference, pattern = _pattern(args)
+    yield from _names(session, "LIST", session.store.list(reference, pattern))
+    return None
+
+
+@command("LSUB")
+def lsub(session: Session, args: Args) -> Talk:
+    """Subscribed names that match (RFC 3501 §6.3.9)."""
+    reference, pattern = _pattern(args)
+    yield from _names(session, "LSUB", session.store.lsub(reference, pattern))
+    return None
+
+
+def _pattern(args: Args) -> tuple[str, str]:
+    reference = args.space().mailbox()
+    pattern = args.space().list_mailbox()
+    args.end()
+    return reference, pattern
+
+
+def _names(session: Session, word: str, names: Names) -> Iterator[Untagged]:
+    delimiter = session.store.delimiter.encode()
+    for name, attributes in names:
+        yield Untagged(word, [Flag(attribute) for attribute in attributes], delimiter, Name(name.encode()))
+
+
+# --- STATUS ----------------------------------------------------------------------------
+
+# RFC 3501 §9 status-att
+STATUS_ATT: dict[str, Callable[[Mailbox], int]] = {
+    "MESSAGES": lambda box: len(box),
+    "RECENT": lambda box: box.recent,
+    "UIDNEXT": lambda box: box.uid_next,
+    "UIDVALIDITY": lambda box: box.uid_validity,
+    "UNSEEN": lambda box: box.unseen,
+}
+
+
+@command("STATUS")
+def status(session: Session, args: Args) -> Talk:
+    """Counts of a mailbox without selecting it (RFC 3501 §6.3.10)."""
+    name = args.space().mailbox()
+    wanted = args.space().many(args.keyword, STATUS_ATT)
+    args.end()
+    with session.store.open(name, readonly=True) as box:
+        counts: list[str | int] = []
+        for item in dict.fromkeys(wanted):
+            counts += (item, STATUS_ATT[item](box))
+    yield Untagged("STATUS", Name(name.encode()), counts)
+
+
+# --- APPEND ----------------------------------------------------------------------------
+
+
+@command("APPEND", literal=True, trycreate=True)
+def append(session: Session, args: Args) -> Done:
+    """Put a message into a mailbox (RFC 3501 §6.3.11); the answer tells its UID (RFC 4315 §3)."""
+    name, flags, date = _append_arguments(args)
+    message = args.literal()
+    args.end()
+    try:
+        if session.has_selected(name) and not session.box.readonly:
+            return _append(session.box, Incoming(message, flags, date))
+        with session.store.open(name) as box:
+            return _append(box, Incoming(message, flags, date))
+    finally:
+        if isinstance(message, intake.Spool):
+            message.close()
+
+
+def _append(box: Mailbox, message: Incoming) -> Done:
+    (uid,) = box.append([message])
+    return Done(code=f"APPENDUID {box.uid_validity} {uid}")
+
+
+def _append_arguments(args: Args) -> tuple[str, list[str], tuple[int, int] | None]:
+    """SP mailbox [SP flag-list] [SP date-time] SP, up to the literal."""
+    name = args.space().mailbox()
+    args.space()
+    flags: list[str] = []
+    date = None
+    if args.peek(b"("):
+        flags = args.flag_list()
+        args.space()
+    if args.peek(b'"'):
+        date = args.date_time()
+        args.space()
+    return name, flags, date
+
+
+def _before_message(session: Session, args: Args, octets: int) -> bool:
+    """Is the literal that is announced the message, and may it come (see intake.PRELUDE)?"""
+    if args.text.strip(b" ") == b"":
+        return False  # the mailbox's name
+    name, _, _ = _append_arguments(args)
+    if not args.at_end():
+        raise Mistake("Missing literal")
+    if not session.store.exists(name):
+        raise NoSuchMailbox
+    if octets == 0:
+        raise Refusal("Empty message")
+    if octets > session.settings.append_octets:
+        raise TooBig
+    return True
+
+
+intake.PRELUDE["APPEND"] = _before_message

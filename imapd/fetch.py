@@ -1,0 +1,422 @@
+"""FETCH: what is asked of messages, and the answers (RFC 3501 §6.4.5, §7.4.2).
+
+What lives here: the grammar of FETCH items, the table FETCH_ATT, and what each item reads from
+a message.  What does not: quoting (responses.py) and MIME (mailcore.message).
+
+An item is parsed into an `Item`: its name in the answer, and `value`, which makes the data for
+one message.  An item that needs no message text also has `column`, which writes it for many
+messages at once; where all items have one, answers are made block by block.  Small pieces of
+a message are held; large ones travel in chunks and are never in memory whole.
+"""
+
+from __future__ import annotations
+
+from imapd.message import Message
+from imapd.responses import Done, Fetch, Literal, Name, Ready, data, flag, string
+from imapd.sequence import DIGITS, within
+from mailcore import log
+from mailcore.errors import Expunged, Hangup, MailError, Mistake, Refusal
+from mailcore.message import crlf, dates, envelope, headers, mime
+from mailcore.store.mailbox import SEEN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from imapd.responses import Data
+    from imapd.sequence import Place
+    from imapd.session import Session, Talk
+    from imapd.syntax import Args
+    from mailcore.message.crlf import Text
+    from mailcore.store.mailbox import Mailbox
+
+    Span = tuple[Text, int, int]  # a text, and where in it something starts and ends
+    Column = Callable[[Mailbox, Sequence[int]], list[bytes]]
+
+BLOCK_MESSAGES = 500  # answered in one piece, where no text is read
+HELD_OCTETS = 128 * 1024  # more than this of a message travels in chunks
+FLAG_ORDER = ("\\Recent", "\\Seen", "\\Deleted", "\\Flagged", "\\Answered", "\\Draft")  # as UW told them
+
+
+class Item:
+    """One thing asked of each message.
+
+    `sees` is true of those that set \\Seen (RFC 3501 §6.4.5).
+    """
+
+    __slots__ = ("column", "label", "sees", "value")
+
+    def __init__(
+        self, label: bytes, value: Callable[[Message], Data], column: Column | None = None, sees: bool = False
+    ) -> None:
+        self.label = Ready(label)
+        self.value = value
+        self.column = column
+        self.sees = sees
+
+
+# --- what a mailbox knows without reading messages -----------------------------------
+
+
+class FlagLists(dict[frozenset[str], bytes]):
+    """How each set of flags is written, in UW's order, keywords as the mailbox came to know them."""
+
+    def __init__(self, keywords: Sequence[str]) -> None:
+        super().__init__()
+        self._order = {name: rank for rank, name in enumerate((*FLAG_ORDER, *keywords))}
+
+    def __missing__(self, flags: frozenset[str]) -> bytes:
+        last = len(self._order)
+        ordered = sorted(flags, key=lambda name: (self._order.get(name, last), name))
+        self[flags] = written = b"(%b)" % b" ".join(map(flag, ordered))
+        return written
+
+
+def _flags(message: Message) -> Ready:
+    return Ready(FlagLists(message.box.keywords)[message.box.flags(message.uid)])
+
+
+def _flags_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
+    written = FlagLists(box.keywords)
+    return [written[flags] for flags in map(box.flags, uids)]
+
+
+class Days(dict[tuple[int, int], tuple[bytes, bytes]]):
+    """What stands before and after the time on a day of a zone: mail comes many a day."""
+
+    def __missing__(self, day: tuple[int, int]) -> tuple[bytes, bytes]:
+        midnight = dates.internal_date(day[0] * 86400 - day[1] * 60, day[1])
+        date, _, rest = midnight.partition(b"00:00:00")
+        self[day] = found = date, rest
+        return found
+
+
+def _date(message: Message) -> Ready:
+    return Ready(b'"%b"' % dates.internal_date(*message.box.internal_date(message.uid)))
+
+
+def _date_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
+    days = Days()
+    column = []
+    for seconds, zone in map(box.internal_date, uids):
+        day, second = divmod(seconds + zone * 60, 86400)
+        date, rest = days[day, zone]
+        column.append(b'"%b%02d:%02d:%02d%b"' % (date, second // 3600, second // 60 % 60, second % 60, rest))
+    return column
+
+
+def _size_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
+    return [b"%d" % octets for octets in map(box.octets, uids)]
+
+
+FLAGS = Item(b"FLAGS", _flags, _flags_column)
+INTERNALDATE = Item(b"INTERNALDATE", _date, _date_column)
+SIZE = Item(b"RFC822.SIZE", lambda message: message.box.octets(message.uid), _size_column)
+UID = Item(b"UID", lambda message: message.uid, lambda box, uids: [b"%d" % uid for uid in uids])
+
+# --- what is read from the header and the structure ----------------------------------
+
+
+def written(value: tuple[Data, ...]) -> Ready:
+    """A value of envelope.py: NIL, numbers, strings, and lists of them in parentheses."""
+    return Ready(_listed(value))
+
+
+def _listed(values: Sequence[Data]) -> bytes:
+    return b"(%b)" % b" ".join([string(item) if type(item) is bytes else _OTHERS[type(item)](item) for item in values])
+
+
+_OTHERS: dict[type, Callable[[Data], bytes]] = {
+    type(None): lambda _: b"NIL",
+    int: lambda number: b"%d" % number,
+    tuple: _listed,
+    envelope.Run: lambda run: b"".join(map(_listed, run)),  # nothing between them (RFC 3501 §9 1*address, 1*body)
+}
+
+ENVELOPE = Item(b"ENVELOPE", lambda message: written(envelope.envelope(message.short_header)))
+BODY = Item(b"BODY", lambda message: written(envelope.body(message.structure, False)))
+BODYSTRUCTURE = Item(b"BODYSTRUCTURE", lambda message: written(envelope.body(message.structure, True)))
+
+# --- sections (RFC 3501 §6.4.5) ------------------------------------------------------
+
+
+class Section:
+    """What stands between the brackets: a part, and what of it.
+
+    `numbers` leads to a part, [] is the message itself; `text` is "", "HEADER", "TEXT",
+    "MIME", "HEADER.FIELDS" or "HEADER.FIELDS.NOT"; `names` belongs to the last two.
+    """
+
+    __slots__ = ("names", "numbers", "text")
+
+    def __init__(self, numbers: Sequence[int] = (), text: str = "", names: Sequence[bytes] = ()) -> None:
+        self.numbers = list(numbers)
+        self.text = text
+        self.names = list(names)
+
+    def label(self) -> bytes:
+        """As it is told in answers: upper case, as UW."""
+        words = [".".join([*map(str, self.numbers), *filter(None, [self.text])]).encode()]
+        if self.names:
+            words.append(data([Name(name.upper()) for name in self.names]))
+        return b" ".join(words)
+
+    def span(self, message: Message) -> Span | None:
+        """Where it lies; None if there is no such part, or it has no such thing."""
+        if not self.numbers and self.text.startswith("HEADER"):
+            return self._fields(message.header)  # the body need not be read
+        found = self._part(message) if self.numbers else (0, message.body_start, len(message.text))
+        if found is None:
+            return None
+        start, body, end = found
+        if self.text == "TEXT":
+            return message.text, body, end
+        if self.text == "MIME":
+            return message.text, start, body
+        if self.text:
+            return self._fields(message.text[start:body])
+        return message.text, start, end
+
+    def _part(self, message: Message) -> tuple[int, int, int] | None:
+        """Where the part, its body, and its end lie, as `text` looks at it."""
+        part = mime.part(message.structure, self.numbers)
+        if part is None:
+            return None
+        if not self.text:
+            return part.header_end, part.header_end, part.body_end
+        if self.text == "MIME":
+            if self._only_part(message, part):
+                return None
+            return part.header_start, part.header_end, part.body_end
+        if part.message is None:  # only an enclosed message has a header and a text
+            return None
+        return part.message.header_start, part.message.header_end, part.message.body_end
+
+    def _only_part(self, message: Message, part: mime.Part) -> bool:
+        """Part 1 of a message that is no multipart: its header is the message's, not its own (as UW)."""
+        above = mime.part(message.structure, self.numbers[:-1]) if len(self.numbers) > 1 else message.structure
+        return above is not None and part in (above, above.message)
+
+    def _fields(self, header: bytes) -> Span:
+        if self.text == "HEADER.FIELDS":
+            header = headers.only(header, self.names)
+        elif self.text == "HEADER.FIELDS.NOT":
+            header = headers.without(header, self.names)
+        return header, 0, len(header)
+
+
+class Partial:
+    """<offset.octets>: at most so many octets from there on (RFC 3501 §6.4.5)."""
+
+    __slots__ = ("octets", "offset")
+
+    def __init__(self, offset: int, octets: int) -> None:
+        self.offset = offset
+        self.octets = octets
+
+
+def content(span: Span | None, partial: Partial | None = None) -> bytes | Literal:
+    """The octets of a span in their wire form, or a part of them."""
+    if span is None:
+        return b""
+    text, start, end = span
+    if end - start <= HELD_OCTETS:
+        form = crlf.wire_form(text[start:end])
+        return form if partial is None else form[partial.offset : partial.offset + partial.octets]
+    octets = crlf.octets(text, start, end)
+    if partial is None:
+        return Literal(octets, _unbroken(crlf.chunks(text, start, end)))
+    octets = min(partial.octets, max(octets - partial.offset, 0))
+    return Literal(octets, _unbroken(crlf.chunks(text, start, end, partial.offset, octets)))
+
+
+def _unbroken(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Chunks of a literal whose length is already told: when they fail there is nothing left to say."""
+    try:
+        yield from chunks
+    except MailError as error:
+        raise Hangup(reason=f"a message could not be read to its end: {error.text}") from error
+
+
+# --- grammar (RFC 3501 §9 fetch-att) -------------------------------------------------
+
+
+def _whole(label: bytes, text: str, sees: bool) -> Item:
+    """RFC822, RFC822.HEADER and RFC822.TEXT: old names of sections."""
+    section = Section(text=text)
+    return Item(label, lambda message: content(section.span(message)), sees=sees)
+
+
+def _sections(args: Args, sees: bool) -> Item:
+    """section ["<" number "." nz-number ">"] after BODY or BODY.PEEK."""
+    section = _section(args.need(b"["))
+    args.need(b"]")
+    label = b"BODY[%b]" % section.label()
+    partial = None
+    if args.skip(b"<"):
+        offset = args.number()
+        partial = Partial(offset, args.need(b".").nz_number())
+        args.need(b">")
+        label += b"<%d>" % offset
+    return Item(label, lambda message: content(section.span(message), partial), sees=sees)
+
+
+def _section(args: Args) -> Section:
+    """section-spec: [section-part] ["." section-text], or section-msgtext."""
+    numbers: list[int] = []
+    if args.peek(b"]"):
+        return Section()
+    while any(map(args.peek, DIGITS)):
+        numbers.append(args.nz_number())
+        if not args.skip(b"."):
+            return Section(numbers)
+    text = args.keyword()
+    if text in ("HEADER.FIELDS", "HEADER.FIELDS.NOT"):
+        return Section(numbers, text, args.space().many(args.astring))
+    if text in ("HEADER", "TEXT") or (text == "MIME" and numbers):
+        return Section(numbers, text)
+    raise Mistake("Unknown section")
+
+
+def _body(args: Args) -> Item:
+    return _sections(args, sees=True) if args.peek(b"[") else BODY
+
+
+# RFC 3501 §9 fetch-att; the function gets what follows the name.
+FETCH_ATT: dict[str, Callable[[Args], Item]] = {
+    "BODY": _body,
+    "BODY.PEEK": lambda args: _sections(args, sees=False),
+    "BODYSTRUCTURE": lambda args: BODYSTRUCTURE,
+    "ENVELOPE": lambda args: ENVELOPE,
+    "FLAGS": lambda args: FLAGS,
+    "INTERNALDATE": lambda args: INTERNALDATE,
+    "RFC822": lambda args: _whole(b"RFC822", "", sees=True),
+    "RFC822.HEADER": lambda args: _whole(b"RFC822.HEADER", "HEADER", sees=False),
+    "RFC822.SIZE": lambda args: SIZE,
+    "RFC822.TEXT": lambda args: _whole(b"RFC822.TEXT", "TEXT", sees=True),
+    "UID": lambda args: UID,
+}
+
+MACROS = {  # RFC 3501 §6.4.5; alone, never in a list
+    "ALL": (FLAGS, INTERNALDATE, SIZE, ENVELOPE),
+    "FAST": (FLAGS, INTERNALDATE, SIZE),
+    "FULL": (FLAGS, INTERNALDATE, SIZE, ENVELOPE, BODY),
+}
+
+
+def fetch_items(args: Args) -> list[Item]:
+    """A macro, one item, or a list of them; what is asked twice is told once."""
+    if args.peek(b"("):
+        items = args.many(lambda: fetch_att(args, args.keyword()))
+    else:
+        name = args.keyword()
+        items = list(MACROS[name]) if name in MACROS else [fetch_att(args, name)]
+    return list({item.label: item for item in items}.values())
+
+
+def fetch_att(args: Args, name: str) -> Item:
+    if name not in FETCH_ATT:
+        raise Mistake(f"Unknown item {name}")
+    return FETCH_ATT[name](args)
+
+
+# --- answers -------------------------------------------------------------------------
+
+
+class Answers:
+    """The FETCH answers of one command.
+
+    `gone` are the UIDs of messages that are no more: nothing is told of them.
+    """
+
+    __slots__ = ("box", "gone", "items", "seen", "settings")
+
+    def __init__(self, session: Session, items: Sequence[Item]) -> None:
+        self.box: Mailbox = session.box
+        self.settings = session.settings
+        self.items = list(items)
+        self.gone: set[int] = set()
+        self.seen: frozenset[int] = frozenset()  # those whose \\Seen we set
+
+    def see(self, uids: Sequence[int]) -> None:
+        """Set \\Seen where an item asks for it, on all messages at once.
+
+        Mail can still be read when that fails: the disk is full, the mailbox is locked.
+        """
+        if self.box.readonly or not any(item.sees for item in self.items):
+            return
+        unseen = [uid for uid in uids if not self._is_seen(uid)]
+        try:
+            gone = self.box.store(unseen, "+", [SEEN]) if unseen else []
+        except MailError as error:
+            log.warning(f"\\Seen could not be set: {error.text} {error.detail}")
+            return
+        self.seen = frozenset(unseen).difference(gone)
+
+    def _is_seen(self, uid: int) -> bool:
+        try:
+            return SEEN in self.box.flags(uid)
+        except Expunged:
+            return True
+
+    def told(self, places: Sequence[Place]) -> Iterator[Fetch | Ready]:
+        """Answers for these slices of the mailbox."""
+        columns = [(item.label, item.column) for item in self.items if item.column is not None]
+        if len(columns) != len(self.items):
+            for start, stop in places:
+                for index in range(start, stop):
+                    yield from self._one(index)
+            return
+        for start, stop in places:
+            for first in range(start, stop, BLOCK_MESSAGES):
+                yield from self._block(columns, first, min(first + BLOCK_MESSAGES, stop))
+
+    def _one(self, index: int) -> Iterator[Fetch]:
+        """The answer for one message, whole before it is said."""
+        uid = self.box.uids[index]
+        if uid in self.gone:
+            return
+        message = Message(self.box, uid, self.settings)
+        try:
+            pairs = [(item.label, item.value(message)) for item in self.items]
+            if uid in self.seen and FLAGS not in self.items:
+                pairs.append((FLAGS.label, FLAGS.value(message)))
+        except Expunged:
+            self.gone.add(uid)
+            return
+        yield Fetch(index + 1, pairs)
+
+    def _block(self, columns: Sequence[tuple[bytes, Column]], start: int, stop: int) -> Iterator[Fetch | Ready]:
+        """The answers for a slice in one piece of bytes; one by one if a message is gone."""
+        uids = self.box.uids[start:stop]
+        template = b"* %%d FETCH (%b)\r\n" % b" ".join([label.replace(b"%", b"%%") + b" %b" for label, _ in columns])
+        try:
+            if not self.gone.isdisjoint(uids):
+                raise Expunged
+            written = [column(self.box, uids) for _, column in columns]
+        except Expunged:
+            for index in range(start, stop):
+                yield from self._one(index)
+            return
+        yield Ready(b"".join([template % row for row in zip(range(start + 1, stop + 1), *written, strict=True)]))
+
+
+def answers(session: Session, items: Sequence[Item], places: Sequence[Place], by_uid: bool) -> Talk:
+    """Tell the items of these messages; say so in the end if some are gone (RFC 2180 §4.1)."""
+    asked = Answers(session, items)
+    asked.see(within(session.box.uids, places))
+    yield from asked.told(places)
+    return verdict(asked.gone, by_uid)
+
+
+def verdict(gone: Collection[int], by_uid: bool) -> Done | None:
+    """What the tagged line says of messages that are no more.
+
+    A UID that does not exist is no error (RFC 3501 §6.4.8); a message number that should
+    exist is one (RFC 2180 §4.1.2, RFC 5530 EXPUNGEISSUED).
+    """
+    if not gone:
+        return None
+    if by_uid:
+        return Done("Some of the messages no longer exist", "EXPUNGEISSUED")
+    raise Refusal("Some of the messages no longer exist", "EXPUNGEISSUED")

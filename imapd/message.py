@@ -1,0 +1,76 @@
+"""One message of the selected mailbox, while a command reads it.
+
+What lives here: reading each thing once, and only when it is asked for.  What does not: what
+FETCH makes of it (fetch.py) and what SEARCH looks for in it (search.py).
+"""
+
+from __future__ import annotations
+
+from mailcore.message import mime
+from mailcore.message.headers import end_of_header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailcore.message.crlf import Text
+    from mailcore.message.mime import Part
+    from mailcore.settings import Settings
+    from mailcore.store.mailbox import Mailbox
+
+# The structure read last, with whose it is: a client that fetches a part piece by piece asks
+# for the same one again and again.
+_kept: tuple[Mailbox, int, Part] | None = None
+
+
+class Message:
+    """Expunged is raised where the message turns out to be gone."""
+
+    __slots__ = ("box", "uid", "settings", "_text", "_header", "_body_start", "_structure")
+
+    def __init__(self, box: Mailbox, uid: int, settings: Settings) -> None:
+        self.box = box
+        self.uid = uid
+        self.settings = settings
+        self._text: Text | None = None
+        self._header: bytes | None = None
+        self._body_start = -1
+        self._structure: Part | None = None
+
+    @property
+    def text(self) -> Text:
+        """All of it, as it is stored."""
+        if self._text is None:
+            self._text = self.box.text(self.uid)
+        return self._text
+
+    @property
+    def body_start(self) -> int:
+        """Where in `text` the header and its empty line end."""
+        if self._body_start < 0:
+            self._body_start = end_of_header(self.text)
+        return self._body_start
+
+    @property
+    def header(self) -> bytes:
+        """All of the header, without reading the body."""
+        if self._header is None:
+            self._header = self.box.header(self.uid) if self._text is None else self._text[: self.body_start]
+        return self._header
+
+    @property
+    def short_header(self) -> bytes:
+        """As much of the header as is looked into (settings.header_octets)."""
+        limit: int = self.settings.header_octets
+        return self.header[:limit]
+
+    @property
+    def structure(self) -> Part:
+        """Its MIME parts, as indices into `text`."""
+        global _kept
+        if self._structure is None:
+            if _kept is not None and _kept[0] is self.box and _kept[1] == self.uid:
+                self._structure = _kept[2]
+            else:
+                limits = self.settings
+                self._structure = mime.structure(self.text, depth=limits.mime_depth, parts=limits.mime_parts)
+                _kept = (self.box, self.uid, self._structure)
+        return self._structure

@@ -1,0 +1,363 @@
+"""One IMAP connection: the loop that cuts commands, asks the state's table, and says answers.
+
+What lives here: the state of a session, the loop, and the two conversations (before and
+after login) that mailcore.login starts.  What does not: reading (intake.py), grammar
+(syntax.py), bytes (responses.py), and the commands, which live in their state's file:
+
+    command = State("...")          a table for each state, called to decorate a handler
+    anytime.command < unauthenticated.command, authenticated.command < selected.command
+    selected.uid_command            what may stand behind UID
+
+A handler is `def status(session, args)`: it takes its arguments by args' grammar methods and
+yields what it has to say (responses.ANSWERS).  A `Continue` brings it the client's next
+line; a `Wait` or a question for the monitor goes to whoever drives the conversation, and
+the reply comes back.  It may return a `Done` to choose the text and code of the tagged OK; it may be no generator
+at all.  It raises Mistake (BAD), Refusal or another MailError (NO).  Its traits:
+
+    numbers     it means messages by sequence number: no EXPUNGE while it runs (RFC 3501 §7.4.1)
+    writes      it needs a mailbox that is selected read-write
+    literal     its last literal is a message and may be large (see intake.PRELUDE)
+    trycreate   a mailbox that is missing is the target: NO [TRYCREATE]
+    silent      no news before its tagged answer (the session or the mailbox ends with it)
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from imapd import intake, unauthenticated
+from imapd.extensions import capabilities
+from imapd.responses import ANSWERS, Continue, Done, Status, encode, judged
+from mailcore import VERSION, log
+from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Mistake, ReadOnly, Refusal, Silence
+from mailcore.login.channel import Entry
+from mailcore.wire import Wait, Wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from mailcore.commands import Command, State
+    from mailcore.login.accounts import Account, Peer
+    from mailcore.login.channel import Verdict
+    from mailcore.settings import Settings
+    from mailcore.store.mailbox import Mailbox
+    from mailcore.store.namespace import Store
+
+    Talk = Generator[Any, Any, Any]  # a handler; what it returns is a Done or None
+    Speech = Generator[Any, Any, None]  # bytes, Waits and questions: what a driver understands
+
+STRANGE_COMMANDS = 3  # before login: whoever says so many things that are no IMAP speaks HTTP or SMTP
+
+
+class Session:
+    """What is known of one client."""
+
+    def __init__(self, settings: Settings, peer: Peer, wire: Wire, commands: State) -> None:
+        self.settings = settings
+        self.peer = peer
+        self.host = _host(settings)
+        self.wire = wire
+        self.commands = commands
+        self.uid_commands: State | None = None  # only where a mailbox is selected
+        self.stranger = True  # until the login
+        self.user = ""
+        self.store: Store
+        self.box: Any = None  # the selected Mailbox; handlers of the selected state know that there is one
+        self.enabled: set[str] = set()  # by ENABLE (RFC 5161)
+        self.client_id = b""  # what the client calls itself (RFC 2971), for the log
+        self.request = intake.Request()  # the command that runs
+        self.entry: Entry | None = None  # set by the right password
+        self.over = False
+        self.ending = ""  # for the log
+        self.mistakes = 0  # in a row after login, in all before
+        self.count = 0  # commands
+        self._trouble = ""  # what the mailbox complained of last
+
+    # --- the loop ----------------------------------------------------------------------
+
+    def talk(self) -> Speech:
+        """Commands in, answers out, until it is over."""
+        while not self.over:
+            self.request = intake.Request()
+            try:
+                yield from intake.command(self)
+                yield from self._obey()
+            except MailError as error:
+                yield from self._complain(error)
+            except Ending:
+                raise
+            except Exception as error:  # our own fault: the client hears an id, the log the rest
+                if self.stranger:
+                    raise  # the gatekeeper cannot write logs; it tells the monitor
+                raise Goodbye(f"Internal error [{log.tracebacks(error)}]") from error
+
+    def _obey(self) -> Speech:
+        """One whole command: look it up, run it, tell the news, say OK."""
+        command = self._find()
+        failure: MailError | None = None
+        done: Done | None = None
+        try:
+            if "writes" in command.traits and self.box is not None and self.box.readonly:
+                raise ReadOnly
+            done = yield from self._voice(command.run(self, self.request.args))
+        except Mistake:
+            raise
+        except MailError as error:
+            failure = error
+        if self.box is not None and "silent" not in command.traits:
+            yield from self.news(expunges="numbers" not in command.traits)
+        if failure is not None:
+            raise failure
+        if self.entry is None:  # the OK of a login is said by the process that became the user
+            done = done or Done()
+            text = done.text or f"{self.request.name} completed"
+            yield from self._say(Status("OK", text, done.code, self.request.tag))
+            self.mistakes = self.mistakes if self.stranger else 0
+
+    def _find(self) -> Command:
+        """The command in the table of this state."""
+        request = self.request
+        self.count += 1
+        if self.stranger and self.count > self.settings.login_commands:
+            raise Goodbye("Too many commands before login")
+        table, word = self.commands, request.name
+        if word == "UID" and self.uid_commands is not None:  # RFC 3501 §6.4.8
+            table, word = self.uid_commands, request.args.space().keyword()
+            request.name = f"UID {word}"
+        command: Command | None = table.get(word)
+        if command is None:
+            raise Mistake(f"Unknown command in the {self.commands.name} state")
+        request.traits = command.traits
+        return command
+
+    def _voice(self, steps: Talk | Done | None) -> Generator[Any, Any, Done | None]:
+        """Say what a handler yields; bring it the replies of the client and the monitor."""
+        if steps is None or isinstance(steps, Done):
+            return steps
+        reply: object = None
+        try:
+            while True:
+                step = steps.send(reply)
+                reply = None
+                kind = type(step)
+                if kind in ANSWERS:
+                    yield from self._say(step)
+                elif kind is Continue:
+                    yield from encode(step)
+                    reply = yield from self.wire.line(intake.line_octets(self))
+                else:
+                    reply = yield step
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        finally:
+            steps.close()  # a connection that ends here lets the handler clean up
+
+    def _say(self, value: object) -> Speech:
+        """The bytes of an answer.  One that breaks off in the middle ends the connection."""
+        begun = False
+        try:
+            for piece in encode(value):
+                yield piece
+                begun = True
+        except Ending:
+            raise
+        except Exception as error:
+            if not begun:
+                raise
+            raise Hangup(reason=f"Answer cut short [{log.tracebacks(error)}]") from error
+
+    def news(self, expunges: bool = True) -> Speech:
+        """Tell the news of the selected mailbox (RFC 3501 §5.2, §7.3-7.4); IDLE does it while it runs."""
+        from imapd import news
+
+        try:
+            for value in news.tell(self, expunges):
+                yield from self._say(value)
+            self._trouble = ""
+        except MailError as error:
+            if self._trouble != error.text:  # say it once, not after each command
+                self._trouble = error.text
+                _note(error)
+                yield from self._say(Status("NO", error.text, "ALERT"))
+
+    def _complain(self, error: MailError) -> Speech:
+        """The tagged answer to a command that failed; too many Mistakes end the session."""
+        _note(error)
+        request = self.request
+        command = self.commands.get(request.name)  # one that failed before it was looked up
+        traits = request.traits or (command.traits if command else frozenset())
+        answer = judged(error, request.name, "trycreate" in traits)
+        answer.tag = request.tag
+        yield from self._say(answer)
+        if isinstance(error, Mistake):
+            self._count_mistake(strange=command is None)
+
+    def _count_mistake(self, strange: bool) -> None:
+        if self.stranger and not strange:
+            return  # a bad argument: login_commands is limit enough
+        self.mistakes += 1
+        if self.mistakes >= (STRANGE_COMMANDS if self.stranger else self.settings.bad_commands):
+            raise Goodbye("Too many bad commands")
+
+    # --- states ------------------------------------------------------------------------
+
+    def has_selected(self, name: str) -> bool:
+        """Whether that is another way to write the name of the selected mailbox."""
+        return self.box is not None and self.box.name == self.store.canonical(name)
+
+    def select(self, box: Mailbox) -> None:
+        """Go to the selected state (RFC 3501 §3.3)."""
+        from imapd import selected
+
+        self.deselect()
+        self.box = box
+        self.commands, self.uid_commands = selected.command, selected.uid_command
+
+    def deselect(self) -> None:
+        """Go back to the authenticated state; nothing is expunged."""
+        from imapd import authenticated
+
+        self.commands, self.uid_commands = authenticated.command, None
+        box, self.box, self._trouble = self.box, None, ""
+        if box is not None:
+            box.close()
+
+    def leave(self) -> None:
+        """The session is over, whatever happened; nobody is there to hear of trouble."""
+        try:
+            if self.box is not None:
+                self.deselect()
+        except MailError as error:
+            log.warning(f"Closing the mailbox: {error.text} {error.detail}")
+
+    def let_in(self, verdict: Verdict, method: str) -> Speech:
+        """Take the monitor's word: the conversation before login ends with the right password."""
+        for text in verdict.alerts:
+            yield from self._say(Status("OK", text, "ALERT"))
+        if not verdict.right:
+            if verdict.code == "LIMIT":
+                raise Goodbye(verdict.text or "Too many login failures")
+            raise Refusal(verdict.text or "Authentication failed", verdict.code or "AUTHENTICATIONFAILED")
+        if verdict.account is None:
+            raise Broken("a right password of nobody")
+        self.entry = Entry(verdict.account, self.request.tag, self.wire.rest(), self.client_id, method)
+        self.over = True
+
+
+def _note(error: MailError) -> None:
+    if error.detail:
+        log.warning(f"{error.text}: {error.detail}")
+
+
+def last_words(session: Session, talk: Speech) -> Speech:
+    """A conversation, with the BYE for an ending that the client can still hear."""
+    try:
+        yield from talk
+    except Silence:
+        session.ending = "Autologout"
+        yield from encode(Status("BYE", "Autologout; idle for too long"))
+    except Ending as ending:
+        session.ending = ending.reason
+        if ending.text:
+            yield from encode(Status("BYE", ending.text))
+
+
+class StrangersWire(Wire):
+    """A wire with an end: a stranger is heard only so long."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, patience_seconds: float, octets: int) -> None:
+        super().__init__(patience_seconds)
+        self._left = octets
+
+    def feed(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            raise Goodbye("Too much said before login")
+        super().feed(data)
+
+
+class Service:
+    """What imapd gives to mailcore.login (see monitor.py there)."""
+
+    name = "imap"
+    program = "imapd"
+    pam_services = ("imap",)
+
+    def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | None]:
+        """The not authenticated state (RFC 3501 §3.1); returns who was let in."""
+        wire = StrangersWire(settings.login_timeout_seconds, settings.login_read_octets)
+        session = Session(settings, peer, wire, unauthenticated.command)
+        yield from encode(Status("OK", _banner(settings), f"CAPABILITY {capabilities(session)}"))
+        yield from last_words(session, session.talk())
+        return session.entry
+
+    def session(self, settings: Settings, peer: Peer, account: Account, entry: Entry | None) -> Speech:
+        """The authenticated and selected states; says the OK of the login, or PREAUTH, itself.
+
+        That goes out before anything heavy is imported: nothing of the store is needed for it.
+        """
+        wire = Wire(settings.imap_idle_seconds, entry.read_ahead if entry else b"")
+        session = Session(settings, peer, wire, unauthenticated.command)
+        session.stranger = False
+        session.user = account.name
+        session.client_id = entry.state if entry else b""
+        try:
+            yield from last_words(session, _welcomed(session, account, entry))
+        finally:
+            session.leave()
+            client = f" id={log.clean(session.client_id)}" if session.client_id else ""
+            ending = session.ending or "Logout"
+            log.info(f"{ending} user={log.clean(account.name)} host={log.clean(peer.host)}{client}")
+
+    def sorry(self, text: str) -> bytes:
+        """What the client hears when all else fails."""
+        return b"".join(encode(Status("BYE", text)))
+
+
+def _welcomed(session: Session, account: Account, entry: Entry | None) -> Speech:
+    """PREAUTH or the login's OK, then the conversation; in between the logged-in half is imported."""
+    yield from encode(_welcome(session, entry))
+    yield from _send(session.wire)
+    from imapd import authenticated, extensions
+    from mailcore.store.namespace import Store
+
+    extensions.load()
+    session.store = Store(account.name, account.home, session.settings, account.location)
+    session.commands = authenticated.command
+    yield from session.talk()
+
+
+def _send(wire: Wire) -> Speech:
+    """Have what was said sent, and go on at once: no client is waited for with a time of nothing."""
+    nothing = os.eventfd(0, os.EFD_CLOEXEC)
+    try:
+        heard = yield Wait(0, nothing)
+    finally:
+        os.close(nothing)
+    if heard is not None:
+        wire.feed(heard)
+
+
+def _welcome(session: Session, entry: Entry | None) -> Status:
+    code = f"CAPABILITY {capabilities(session)}"
+    if entry is None:
+        return Status("PREAUTH", f"Pre-authenticated user {session.user} {_banner(session.settings)}", code)
+    return Status("OK", f"User {session.user} authenticated", code, entry.tag)
+
+
+def _banner(settings: Settings) -> str:
+    """Who we are, in UW's words: HOST IMAP4rev1 VERSION at DATE."""
+    now = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
+    return f"{_host(settings)} IMAP4rev1 mailcore {VERSION} at {now}"
+
+
+def _host(settings: Settings) -> str:
+    return str(settings.host_name) or os.uname().nodename
+
+
+SERVICE = Service()

@@ -1,0 +1,21 @@
+"""The door of ipop3d: no arguments is what a super-server's line has, and goes straight in."""
+
+from __future__ import annotations
+
+import sys
+
+from ipop3d.session import SERVICE
+from mailcore.login.arrival import arrive
+
+
+def main() -> int:
+    """Serve; the exit status."""
+    if len(sys.argv) > 1:
+        from mailcore.options import run
+
+        return run(SERVICE, sys.argv[1:])
+    return arrive(SERVICE)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

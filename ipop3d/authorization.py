@@ -1,0 +1,99 @@
+"""The AUTHORIZATION state (RFC 1939 §4 and §7, RFC 5034): what may be said before login."""
+
+from __future__ import annotations
+
+from binascii import Error as NotBase64
+from binascii import a2b_base64, b2a_base64
+
+from ipop3d.anytime import command as anytime
+from ipop3d.responses import Lines, Ok, Prompt
+from mailcore.commands import State
+from mailcore.errors import Mistake, Refusal
+from mailcore.login import sasl
+from mailcore.login.channel import Question
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ipop3d.session import Session, Talk
+    from ipop3d.syntax import Args
+    from mailcore.login.channel import Verdict
+
+command = State("AUTHORIZATION", anytime)
+
+
+@command("USER")
+def user(session: Session, args: Args) -> Talk:
+    """Who wants to log in (RFC 1939 §7); the answer never tells whether there is such a user."""
+    name = args.word("Missing username argument")
+    args.end()
+    _may_speak_plain(session)
+    session.user = name
+    yield Ok("User name accepted, password please")
+
+
+@command("PASS")
+def pass_(session: Session, args: Args) -> Talk:
+    """The password of that user (RFC 1939 §7): the whole rest of the line, spaces kept."""
+    if not session.user:
+        raise Mistake("USER comes first")
+    name, session.user = session.user, b""
+    password = args.rest("Missing password argument")
+    _may_speak_plain(session)
+    session.let_in((yield Question("password", (name, password))), "LOGIN")
+
+
+@command("AUTH")
+def auth(session: Session, args: Args) -> Talk:
+    """SASL (RFC 5034); alone, it lists the mechanisms as old clients ask it to."""
+    offered = sasl.offered(session.settings, session.peer, "pop3")
+    if not args:
+        yield Ok("Supported authentication mechanisms:")
+        yield Lines(name.encode() for name in offered)
+        return
+    name = args.word("Missing mechanism").decode("ascii", "replace").upper()
+    initial = args.word("") if args else None
+    args.end()
+    if name not in offered:
+        raise Refusal("Bad authentication")
+    session.let_in((yield from _exchange(session, name, initial)), name)
+
+
+@command("QUIT")
+def quit_(session: Session, args: Args) -> Talk:
+    """The end (RFC 1939 §4)."""
+    args.end()
+    session.over = True
+    yield Ok("Sayonara")
+
+
+def _exchange(session: Session, name: str, initial: bytes | None) -> Generator[object, object, Verdict]:
+    """Challenges and responses in base64 until the mechanism has its verdict (RFC 5034 §4)."""
+    mechanism = sasl.MECHANISMS[name](session.settings, session.peer)
+    reply: object = None
+    while True:
+        try:
+            step = mechanism.send(reply)
+        except StopIteration as end:
+            return end.value
+        if not isinstance(step, bytes):
+            reply = yield step  # a question to the monitor
+        elif initial is not None:  # it answers the first challenge, said or not
+            reply, initial = _response(b"" if initial == b"=" else initial), None
+        else:
+            reply = _response((yield Prompt(b2a_base64(step, newline=False))))
+
+
+def _response(line: object) -> bytes:
+    if line == b"*":
+        raise Mistake("Authentication cancelled")
+    try:
+        return a2b_base64(line, strict_mode=True) if line else b""  # type: ignore[arg-type]
+    except NotBase64:
+        raise Mistake("Invalid base64") from None
+
+
+def _may_speak_plain(session: Session) -> None:
+    if not sasl.plaintext_allowed(session.settings, session.peer):
+        raise Refusal("Passwords in clear only under TLS", "AUTH")

@@ -1,0 +1,233 @@
+"""What the processes of a login say to each other: frames on a UNIX SEQPACKET socket.
+
+What lives here: the frames and what they carry (`Question`, `Verdict`, `Entry`).  What does
+not: deciding anything (monitor.py, checker.py).
+
+A frame is one packet of at most FRAME_OCTETS: one octet says its kind, one how many fields
+follow, and each field is two octets of length and its bytes.  The gatekeeper hears strangers,
+so the monitor reads every frame as if a stranger had written it: an unknown kind, a wrong
+number of fields, a length that does not fit raise `Forged`, and the connection is over.
+
+    gatekeeper → monitor   P user password        is this the password?
+                           E authzid              the running user himself, on his own pipe
+                           H method, octets of tag, state and read-ahead; then those in A frames
+                           F reason               the client is gone
+                           T id text              our own code failed
+    monitor → gatekeeper   V right name code text alert…
+    checker → monitor      R user right name uid gid home location code text alert…
+"""
+
+from __future__ import annotations
+
+import _socket
+
+from mailcore.login.accounts import Account
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FRAME_OCTETS = 4096
+PIECE_OCTETS = 4000  # of an entry in one frame
+
+PASSWORD, EXTERNAL, HAND_OVER, PIECE, FAREWELL, TROUBLE, VERDICT, REPORT = (
+    b"P", b"E", b"H", b"A", b"F", b"T", b"V", b"R",
+)  # fmt: skip
+QUESTIONS = {"password": (PASSWORD, 2), "external": (EXTERNAL, 1)}  # kind: (octet, fields)
+
+STATE_OCTETS = 2048  # the largest `state` of an entry
+
+
+class Forged(Exception):
+    """A frame that our own code would never send."""
+
+
+class Question:
+    """What only the monitor can answer; a server's handler yields it and gets a Verdict."""
+
+    __slots__ = ("kind", "fields")
+
+    def __init__(self, kind: str, fields: tuple[bytes, ...]) -> None:
+        self.kind = kind
+        self.fields = fields
+
+
+class Verdict:
+    """The monitor's word.
+
+    code     a response code (RFC 5530) without brackets; LIMIT after too many tries; or ""
+    text     for the client; "" lets the server choose its words
+    alerts   messages a person should see (PAM's), one line each
+    """
+
+    __slots__ = ("right", "account", "code", "text", "alerts")
+
+    def __init__(
+        self, right: bool, account: Account | None = None, code: str = "", text: str = "", alerts: Iterable[str] = ()
+    ) -> None:
+        self.right = right
+        self.account = account
+        self.code = code
+        self.text = text
+        self.alerts = list(alerts)
+
+
+class Entry:
+    """What a conversation before login leaves to the one after it.
+
+    In the gatekeeper `account` is no more than a name; the monitor puts its own in place.
+    """
+
+    __slots__ = ("account", "tag", "read_ahead", "state", "method")
+
+    def __init__(
+        self, account: Account, tag: bytes = b"", read_ahead: bytes = b"", state: bytes = b"", method: str = "LOGIN"
+    ) -> None:
+        self.account = account
+        self.tag = tag
+        self.read_ahead = read_ahead
+        self.state = state
+        self.method = method
+
+
+class Channel:
+    """One end; whole frames go in and come out."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: _socket.socket) -> None:
+        self._sock = sock
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def send(self, kind: bytes, *fields: bytes) -> None:
+        """Send one frame; OSError when nobody is at the other end."""
+        self._sock.send(pack(kind, fields), _socket.MSG_NOSIGNAL)
+
+    def peek(self) -> bytes:
+        """The kind of the next frame, which stays there; b"" when the other end is gone."""
+        try:
+            return self._sock.recv(1, _socket.MSG_PEEK)
+        except ConnectionError:
+            return b""
+
+    def receive(self, kind: bytes, least: int, most: int = 0) -> list[bytes]:
+        """The fields of the next frame, which must be of this kind and have so many fields."""
+        try:
+            frame = self._sock.recv(FRAME_OCTETS + 1)
+        except ConnectionError:
+            frame = b""
+        if not frame:
+            raise EOFError("the other end is gone")
+        return unpack(frame, kind, least, most or least)
+
+    # --- the gatekeeper's side -----------------------------------------------------------
+
+    def ask(self, question: Question) -> Verdict:
+        """Put a question to the monitor and wait for its verdict."""
+        octet, count = QUESTIONS[question.kind]
+        if len(question.fields) != count:
+            raise ValueError(f"{question.kind} has {count} fields")
+        if sum(map(len, question.fields)) > PIECE_OCTETS:
+            question = Question(question.kind, (b"",) * count)  # as wrong as it can be, and as slow
+        self.send(octet, *question.fields)
+        right, name, code, text, *alerts = self.receive(VERDICT, 4, 32)
+        account = Account(name.decode("utf-8", "surrogateescape")) if right == b"1" else None
+        return Verdict(right == b"1", account, code.decode(), text.decode(), [alert.decode() for alert in alerts])
+
+    def hand_over(self, entry: Entry) -> None:
+        """Give the entry to the monitor, in as many frames as it takes."""
+        parts = (entry.tag, entry.state, entry.read_ahead)
+        self.send(HAND_OVER, entry.method.encode(), *(b"%d" % len(part) for part in parts))
+        whole = b"".join(parts)
+        for start in range(0, len(whole), PIECE_OCTETS):
+            self.send(PIECE, whole[start : start + PIECE_OCTETS])
+
+    # --- the monitor's side --------------------------------------------------------------
+
+    def answer(self, verdict: Verdict) -> None:
+        """Tell the gatekeeper no more than its conversation needs."""
+        name = verdict.account.name if verdict.account else ""
+        self.send(VERDICT, *_word(verdict.right, name, verdict.code, verdict.text), *_alerts(verdict))
+
+    def take_over(self, account: Account, limits: tuple[int, int, int]) -> Entry:
+        """The entry, not larger than `limits` (tag, state, read-ahead octets)."""
+        method, *sizes = self.receive(HAND_OVER, 4)
+        octets = [number(size, limit) for size, limit in zip(sizes, limits, strict=True)]
+        whole = bytearray()
+        while len(whole) < sum(octets):
+            piece = self.receive(PIECE, 1)[0]
+            if not piece or len(whole) + len(piece) > sum(octets):
+                raise Forged("a piece that does not fit")
+            whole += piece
+        if len(method) > 32 or not method.isascii():
+            raise Forged("no method")
+        tag, state = bytes(whole[: octets[0]]), bytes(whole[octets[0] : octets[0] + octets[1]])
+        return Entry(account, tag, bytes(whole[octets[0] + octets[1] :]), state, method.decode())
+
+    # --- the checker's side, and who reads it ----------------------------------------------
+
+    def report(self, tried: str, verdict: Verdict) -> None:
+        """Tell the monitor who tried, and all about the account."""
+        account = verdict.account or Account("")
+        about = (account.name, account.uid, account.gid, account.home, account.location)
+        self.send(REPORT, *_word(tried[:256], verdict.right, *about, verdict.code, verdict.text), *_alerts(verdict))
+
+    def read_report(self) -> tuple[str, Verdict]:
+        """Who tried, and the verdict."""
+        fields = self.receive(REPORT, 9, 40)
+        tried, right, name, uid, gid, home, location, code, text, *alerts = (
+            field.decode("utf-8", "surrogateescape") for field in fields
+        )
+        account = Account(name, int(uid), int(gid), home, location) if right == "1" else None
+        return tried, Verdict(right == "1", account, code, text, alerts)
+
+
+def pair() -> tuple[Channel, Channel]:
+    """The two ends of a new channel."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
+    return Channel(ours), Channel(theirs)
+
+
+def pack(kind: bytes, fields: Iterable[bytes]) -> bytes:
+    """One frame."""
+    fields = tuple(fields)
+    frame = kind + bytes([len(fields)]) + b"".join(len(field).to_bytes(2, "big") + field for field in fields)
+    if len(frame) > FRAME_OCTETS:
+        raise ValueError(f"frame of {len(frame)} octets")
+    return frame
+
+
+def unpack(frame: bytes, kind: bytes, least: int, most: int) -> list[bytes]:
+    """The fields of a frame, or Forged."""
+    if len(frame) > FRAME_OCTETS or len(frame) < 2 or frame[:1] != kind or not least <= frame[1] <= most:
+        raise Forged("not the frame that may come now")
+    fields, at = [], 2
+    for _ in range(frame[1]):
+        end = at + 2 + int.from_bytes(frame[at : at + 2], "big")
+        if at + 2 > len(frame) or end > len(frame):
+            raise Forged("a field longer than its frame")
+        fields.append(frame[at + 2 : end])
+        at = end
+    if at != len(frame):
+        raise Forged("more than its fields")
+    return fields
+
+
+def number(digits: bytes, limit: int) -> int:
+    """A decimal number up to `limit`, or Forged."""
+    if not (digits.isdigit() and digits.isascii() and len(digits) <= 9) or int(digits) > limit:
+        raise Forged("a number out of range")
+    return int(digits)
+
+
+def _word(*values: str | int | bool) -> list[bytes]:
+    return [value.encode("utf-8", "surrogateescape") if isinstance(value, str) else b"%d" % value for value in values]
+
+
+def _alerts(verdict: Verdict) -> list[bytes]:
+    return [alert.encode("ascii", "replace")[:200] for alert in verdict.alerts[:5]]

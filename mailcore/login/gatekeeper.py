@@ -1,0 +1,118 @@
+"""GATEKEEPER: talks with strangers, and can do nothing else.
+
+A fork of the monitor that is nobody, in an empty root directory, with the client's
+descriptors and the channel.  Everything it needs is imported before it is locked in, which
+happens between its greeting and the first octet it hears: the client reads meanwhile.  It
+ends with a handed-over entry, a farewell or a report of its own trouble; the monitor takes
+it from there and does not believe more than the frames of channel.py can say.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailcore import log
+from mailcore.dialogue import Dialogue
+from mailcore.errors import Ending, Goodbye, Hangup
+from mailcore.login import channel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    from mailcore.login.accounts import Peer
+    from mailcore.login.channel import Channel, Entry
+    from mailcore.settings import Settings
+    from mailcore.wire import Wait
+
+TROUBLE_OCTETS = 3000
+
+
+class Doorstep(Dialogue):
+    """The dialogue before login: hears nothing before `lock_in`, has a limit on all that it reads,
+    and remembers how it ended."""
+
+    def __init__(self, settings: Settings, in_fd: int, out_fd: int, lock_in: Callable[[], None]) -> None:
+        super().__init__(in_fd, out_fd, settings.login_timeout_seconds)
+        self.limit_octets = settings.login_read_octets
+        self.lock_in: Callable[[], None] | None = lock_in
+        self.ending = "Logout"
+
+    def hear(self, wait: Wait) -> bytes | None:
+        if self.lock_in is not None:
+            self.flush()
+            self.lock_in()
+            self.lock_in = None
+        if self.octets_in >= self.limit_octets:
+            raise Goodbye("Too much said before login")
+        try:
+            data = super().hear(wait)
+        except Ending as ending:
+            self.ending = ending.reason
+            raise
+        if not data:
+            self.ending = "Unexpected client disconnect"
+        return data
+
+
+def keep(
+    service: Any, settings: Settings, peer: Peer, in_fd: int, out_fd: int, monitor: Channel, parent: int
+) -> NoReturn:
+    """The whole life of the process; the caller has just forked."""
+    status = 1
+    dialogue = None
+    try:
+        log.close_log(lambda error: confess(error, monitor))
+        keep_fds = (in_fd, out_fd, monitor.fileno())
+        dialogue = Doorstep(settings, in_fd, out_fd, lambda: _lock_in(settings, keep_fds, parent))
+        dialogue.obey_signals()
+        talk(service, settings, peer, dialogue, monitor)
+        status = 0
+    except (EOFError, ConnectionError):
+        pass  # the monitor is gone: nobody to report to
+    except BaseException as error:  # whatever it is, it ends here
+        _apologise(confess(error, monitor), service, dialogue)
+    finally:
+        os._exit(status)
+
+
+def _lock_in(settings: Settings, keep_fds: tuple[int, ...], parent: int) -> None:
+    from mailcore.login import privileges  # after the greeting, which needs none of it
+
+    privileges.confine(settings, keep_fds, parent)
+
+
+def talk(service: Any, settings: Settings, peer: Peer, dialogue: Doorstep, monitor: Channel) -> None:
+    """The conversation before login, and its result to the monitor."""
+    entry: Entry | None = None
+    try:
+        entry = dialogue.converse(service.strangers(settings, peer), monitor.ask)
+    except Ending as ending:
+        dialogue.ending = ending.reason
+        if ending.text and not isinstance(ending, Hangup):
+            dialogue.say(service.sorry(ending.text))
+            dialogue.finish()
+    if entry is not None:
+        monitor.hand_over(entry)
+    else:
+        monitor.send(channel.FAREWELL, dialogue.ending.encode("ascii", "replace")[:200])
+
+
+def confess(error: BaseException, monitor: Channel) -> str:
+    """Tell the monitor where our code failed; the id under which the log has it."""
+    name = os.urandom(4).hex()
+    try:
+        monitor.send(channel.TROUBLE, name.encode(), log.where(error).encode("ascii", "replace")[:TROUBLE_OCTETS])
+    except OSError:
+        pass
+    return name
+
+
+def _apologise(name: str, service: Any, dialogue: Doorstep | None) -> None:
+    if dialogue is not None:
+        try:
+            dialogue.say(service.sorry(f"Internal error [{name}]"))
+            dialogue.finish()
+        except Ending:
+            pass

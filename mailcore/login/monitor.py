@@ -1,0 +1,356 @@
+"""MONITOR: one connection whole, from the greeting to the end of the session.
+
+It forks the GATEKEEPER at once and then only answers questions; it never reads from the
+client and never has a password in its memory: each question is read by a CHECKER, forked
+for it.  After the right password it takes the gatekeeper's entry, becomes the user and is
+the SESSION.  Not root, it does the same without the change of user.
+
+The monitor is what is left of root: everything here and in channel.py, checker.py,
+privileges.py, pam.py and passwords.py runs as root, nothing else does.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # signal costs an enum at start-up
+import os
+import select
+from time import monotonic
+
+from mailcore import log
+from mailcore.dialogue import READ_OCTETS, Dialogue
+from mailcore.errors import Ending, Hangup, Terminated
+from mailcore.login import accounts, channel
+from mailcore.login.channel import Entry, Forged, Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from mailcore.login.accounts import Account, Peer
+    from mailcore.login.channel import Channel
+    from mailcore.settings import Settings
+
+GRACE_SECONDS = 30  # a gatekeeper ends by itself at login_timeout_seconds; so much later it is ended
+LOOK_SECONDS = 5  # a signal that came just before a wait is seen so late at worst
+CHECK_SECONDS = 120  # PAM may ask another machine; longer is broken
+GOODBYE_SECONDS = 2  # for the gatekeeper to tell the client that we end
+TROUBLES = 5  # errors of our own before login that are logged
+NAME_OCTETS = 64  # UW calls a longer user name an attack
+TAG_OCTETS = 64 * 1024
+
+
+class Trouble(Exception):
+    """Our own code failed where the client has been told already; the text is for the log."""
+
+
+def serve(service: Any, settings: Settings, peer: Peer, in_fd: int = 0, out_fd: int = 1) -> int:
+    """One client from greeting to goodbye; the exit status."""
+    try:
+        admitted = _preauthenticated(service, settings, peer) or Monitor(service, settings, peer).admit(in_fd, out_fd)
+        if admitted is None:
+            return 0
+        account, entry = admitted
+        _change_to(account, settings)
+    except (Forged, Trouble) as error:
+        log.alert(f"{error} host={peer.host}")
+        return 1
+    except Exception as error:
+        return _sorry(service, error, in_fd, out_fd)
+    return _session(service, settings, peer, account, entry, in_fd, out_fd)
+
+
+def _preauthenticated(service: Any, settings: Settings, peer: Peer) -> tuple[Account, None] | None:
+    """An ordinary user on his own pipe needs no password; never on a network socket."""
+    if not peer.user or settings.passwd_file or (service.name == "pop3" and not settings.pop3_preauth):
+        return None
+    log.open_log(service.program)
+    account = accounts.running()
+    log.info(f"Preauthenticated user={_word(account.name)} host={_word(peer.host)}")
+    return account, None
+
+
+def _change_to(account: Account, settings: Settings) -> None:
+    """Make what only root can make, then be the user."""
+    from mailcore.login import privileges
+
+    if os.geteuid() == 0:
+        try:
+            privileges.provide_inbox(account.location or settings.mail_location, account)
+        except OSError as error:
+            log.warning(f"INBOX of {_word(account.name)} cannot be made: {error.strerror}")
+    privileges.become(account)
+
+
+def _session(
+    service: Any, settings: Settings, peer: Peer, account: Account, entry: Entry | None, in_fd: int, out_fd: int
+) -> int:
+    """The conversation after login, as the user; it tells why it ended, or logs that itself (None)."""
+    dialogue = Dialogue(in_fd, out_fd)
+    dialogue.obey_signals()
+    try:
+        reason = dialogue.converse(service.session(settings, peer, account, entry))
+    except Ending as ending:
+        reason = ending.reason
+        if ending.text and not isinstance(ending, Hangup):
+            dialogue.say(service.sorry(ending.text))
+            dialogue.finish()
+    except Exception as error:
+        dialogue.finish()
+        return _sorry(service, error, in_fd, out_fd)
+    if reason:
+        log.info(f"{log.clean(str(reason))} user={_word(account.name)} host={_word(peer.host)}")
+    return 0
+
+
+def _sorry(service: Any, error: Exception, in_fd: int, out_fd: int) -> int:
+    """Our own failure: a traceback for the log, its id for the client."""
+    log.open_log(service.program)
+    name = log.tracebacks(error)
+    try:
+        dialogue = Dialogue(in_fd, out_fd)
+        dialogue.say(service.sorry(f"Internal error [{name}]"))
+        dialogue.finish()
+    except OSError:
+        pass
+    return 1
+
+
+def _word(value: str) -> str:
+    """One field of a log line: no blanks either, so that fail2ban finds its end."""
+    return log.clean(value).replace(" ", "\\x20")
+
+
+class Monitor:
+    """The time before login, seen from root's side."""
+
+    def __init__(self, service: Any, settings: Settings, peer: Peer) -> None:
+        self.service = service
+        self.settings = settings
+        self.peer = peer
+        self.deadline = monotonic() + settings.login_timeout_seconds + GRACE_SECONDS
+        self.failures = 0
+        self.troubles = 0
+        self.tried = ""  # the last name tried, for the log
+        self.admitted: Account | None = None
+        self.client_fds: tuple[int, ...] = ()
+        self.channel: Channel
+        self.gatekeeper = 0
+
+    # --- the gatekeeper's life -------------------------------------------------------------
+
+    def admit(self, in_fd: int, out_fd: int) -> tuple[Account, Entry] | None:
+        """Let strangers talk until one has the right password; None when they leave."""
+        from mailcore.login import gatekeeper
+
+        self.client_fds = (in_fd, out_fd)
+        os.umask(0o022)
+        ours, theirs = channel.pair()
+        me = os.getpid()
+        self.gatekeeper = fork()
+        if self.gatekeeper == 0:
+            ours.close()
+            gatekeeper.keep(self.service, self.settings, self.peer, in_fd, out_fd, theirs, me)
+        theirs.close()
+        self.channel = ours
+        try:
+            _end_on_signals()
+            log.open_log(self.service.program)
+            log.debug(f"{self.service.name} service init from {self.peer.address or self.peer.kind}")
+            return self._answer()
+        except Terminated as ending:
+            self._say_goodbye()
+            self._log_end(ending.reason)
+            return None
+        finally:
+            self._dismiss()
+
+    def _dismiss(self) -> None:
+        """The gatekeeper has said all it may say: it ends now, whatever it is doing."""
+        _mind_no_signals()
+        os.kill(self.gatekeeper, _signal.SIGKILL)
+        os.waitpid(self.gatekeeper, 0)
+        self.channel.close()
+
+    def _say_goodbye(self) -> None:
+        """Let the gatekeeper tell the client that it is over."""
+        os.kill(self.gatekeeper, _signal.SIGTERM)
+        self._hung_up(GOODBYE_SECONDS)
+
+    def _hung_up(self, seconds: float) -> bool:
+        """The gatekeeper is gone before `seconds` are over."""
+        poll = select.poll()
+        poll.register(self.channel.fileno(), 0)
+        return bool(poll.poll(int(seconds * 1000)))
+
+    def _log_end(self, reason: str) -> None:
+        log.info(f"{log.clean(reason)} user={_word(self.tried) or '???'} host={_word(self.peer.host)}")
+
+    # --- questions -------------------------------------------------------------------------
+
+    def _answer(self) -> tuple[Account, Entry] | None:
+        """One frame after the other until the gatekeeper hands over or says farewell."""
+        while True:
+            kind = self._next()
+            if kind == channel.HAND_OVER and self.admitted is not None:
+                return self._take_over(self.admitted)
+            if kind == channel.PASSWORD and self.admitted is None:
+                self._judge(self._ask_checker)
+            elif kind == channel.EXTERNAL and self.admitted is None:
+                self._judge(self._recognise)
+            elif kind == channel.FAREWELL:
+                self._log_end(self.channel.receive(channel.FAREWELL, 1)[0].decode("ascii", "replace"))
+                return None
+            elif kind == channel.TROUBLE:
+                self._note_trouble(*self.channel.receive(channel.TROUBLE, 2))
+            else:
+                raise Forged("gatekeeper: not a frame that may come now")
+
+    def _note_trouble(self, name: bytes, text: bytes) -> None:
+        """Our own code failed in the gatekeeper; a few such lines are enough."""
+        self.troubles += 1
+        log.error(f"gatekeeper [{log.clean(name)}] {_printable(text)}")
+        if self.troubles >= TROUBLES:
+            raise Trouble("gatekeeper is broken")
+
+    def _next(self) -> bytes:
+        """The kind of the next frame."""
+        poll = select.poll()
+        poll.register(self.channel.fileno(), select.POLLIN)
+        ready: list[tuple[int, int]] = []
+        while not ready:
+            if monotonic() > self.deadline:
+                raise Trouble("gatekeeper did not end in time")
+            ready = poll.poll(LOOK_SECONDS * 1000)
+        kind = self.channel.peek()
+        if not kind:
+            raise Trouble("gatekeeper died")
+        return kind
+
+    def _take_over(self, account: Account) -> tuple[Account, Entry]:
+        limits = (TAG_OCTETS, channel.STATE_OCTETS, self.settings.login_read_octets + READ_OCTETS)
+        try:
+            entry = self.channel.take_over(account, limits)
+        except EOFError:
+            raise Trouble("gatekeeper died") from None
+        user, host = _word(account.name), _word(self.peer.host)
+        if entry.method == "LOGIN":
+            log.info(f"Login user={user} host={host}")
+        else:
+            log.info(f"Authenticated user={user} host={host} mech={_word(entry.method)}")
+        return account, entry
+
+    def _judge(self, find_out: Any) -> None:
+        """Answer one question: right at once, wrong after the same time whatever was wrong."""
+        asked = monotonic()
+        refusal = self._refusal()
+        self.tried, verdict = find_out(bool(refusal))
+        if refusal or not verdict.right:
+            verdict.right, verdict.account = False, None
+            self._log_refusal(refusal or "failed")
+            if refusal == "excessive login failures":
+                verdict = Verdict(False, code="LIMIT", text="Too many login failures")
+            self.failures += 1
+            if not self._delay(asked):
+                return
+        self.admitted = verdict.account
+        try:
+            self.channel.answer(verdict)
+        except OSError:
+            raise Trouble("gatekeeper died") from None
+
+    def _refusal(self) -> str:
+        """Why no password would be right now, in UW's words for the log; "" if one would."""
+        if self.failures >= self.settings.login_tries:
+            return "excessive login failures"
+        peer = self.peer
+        if self.settings.disable_plaintext_auth and not (peer.local or peer.secure):
+            return "disabled"
+        return ""
+
+    def _log_refusal(self, reason: str) -> None:
+        """auth.notice in the shape that fail2ban's uwimap-auth filter reads."""
+        if len(self.tried.encode("utf-8", "surrogateescape")) > NAME_OCTETS:
+            reason = "SYSTEM BREAK-IN ATTEMPT"
+            self.failures = self.settings.login_tries
+        name = _word(self.tried)
+        log.refused(f"Login {reason} user={name} auth={name} host={_word(self.peer.host)}")
+
+    def _delay(self, asked: float) -> bool:
+        """Wait until login_delay_seconds (or a multiple, if it took longer) after the question.
+
+        False when the gatekeeper is gone meanwhile.
+        """
+        delay = self.settings.login_delay_seconds
+        return not (delay and self._hung_up(delay - (monotonic() - asked) % delay))
+
+    # --- finding out -------------------------------------------------------------------------
+
+    def _recognise(self, only_refuse: bool) -> tuple[str, Verdict]:
+        """EXTERNAL: the running user, under his own name or none."""
+        acting = self.channel.receive(channel.EXTERNAL, 1)[0].decode("utf-8", "surrogateescape")
+        right = bool(self.peer.user) and not self.settings.passwd_file and acting in ("", self.peer.user)
+        return acting or self.peer.user, Verdict(right, accounts.running() if right else None)
+
+    def _ask_checker(self, only_refuse: bool) -> tuple[str, Verdict]:
+        """Fork a checker, which takes the question from the channel, and read its report."""
+        from mailcore.login import checker
+
+        reader, writer = channel.pair()
+        pid = fork()
+        if pid == 0:
+            checker.run(self.service, self.settings, self.peer, self.channel, writer, self.client_fds, only_refuse)
+        writer.close()
+        try:
+            return self._report(reader)
+        finally:
+            reader.close()
+            os.kill(pid, _signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+    def _report(self, reader: Channel) -> tuple[str, Verdict]:
+        poll = select.poll()
+        poll.register(reader.fileno(), select.POLLIN)
+        try:
+            if poll.poll(CHECK_SECONDS * 1000):
+                return reader.read_report()
+        except EOFError:
+            pass
+        log.error("checker: no answer")
+        return self.tried, Verdict(False, code="UNAVAILABLE", text="Temporary authentication failure")
+
+
+def _printable(text: bytes) -> str:
+    """What the gatekeeper says of its own trouble: longer than a field, but as clean."""
+    return "".join(chr(octet) if 0x20 <= octet < 0x7F else "?" for octet in text)
+
+
+# --- signals ---------------------------------------------------------------------------
+
+_ENDINGS = (_signal.SIGTERM, _signal.SIGHUP)
+
+
+def fork() -> int:
+    """fork(2); a signal finds the parent with its handlers, or the child with none."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _ENDINGS)
+    pid = os.fork()
+    if pid == 0:
+        _mind_no_signals()
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _ENDINGS)
+    return pid
+
+
+def _end_on_signals() -> None:
+    """TERM and HUP raise Terminated, once."""
+    for number in _ENDINGS:
+        _signal.signal(number, _end)
+
+
+def _end(number: int, frame: object) -> None:
+    _mind_no_signals()
+    raise Terminated("Server shutting down", "Killed (terminated)" if number == _signal.SIGTERM else "Hangup")
+
+
+def _mind_no_signals() -> None:
+    """TERM and HUP do what they do to any program."""
+    for number in _ENDINGS:
+        _signal.signal(number, _signal.SIG_DFL)

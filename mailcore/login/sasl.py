@@ -1,0 +1,73 @@
+"""SASL mechanisms (RFC 4422), one generator each, in one table that both servers read.
+
+A mechanism yields bytes (a challenge; b"" is the empty one that an initial response answers),
+receives bytes (the response), yields a Question for the monitor, and returns its Verdict.
+Base64, cancelling and initial responses are the servers' business.
+
+What does not live here: any secret.  These generators run in the gatekeeper.
+"""
+
+from __future__ import annotations
+
+from mailcore.login.access import plaintext_allowed
+from mailcore.login.channel import Question, Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from mailcore.login.accounts import Peer
+    from mailcore.settings import Settings
+
+    Mechanism = Generator[Any, Any, Verdict]
+
+__all__ = ["MECHANISMS", "offered", "plaintext_allowed"]
+
+
+def plain(settings: Settings, peer: Peer) -> Mechanism:
+    """PLAIN: authzid NUL authcid NUL password (RFC 4616 §2).
+
+    Acting for another user is asked as UW writes it, `user*admin`.
+    """
+    parts = (yield b"").split(b"\0")
+    if len(parts) != 3 or not parts[1]:
+        return Verdict(False)
+    acting, user, password = parts
+    if acting and acting != user:
+        user = acting + b"*" + user
+    verdict: Verdict = yield Question("password", (user, password))
+    return verdict
+
+
+def login(settings: Settings, peer: Peer) -> Mechanism:
+    """LOGIN: two prompts, never standardised; their odd ends are what UW always sent."""
+    user = yield b"User Name\0"
+    password = yield b"Password\0"
+    verdict: Verdict = yield Question("password", (user, password))
+    return verdict
+
+
+def external(settings: Settings, peer: Peer) -> Mechanism:
+    """EXTERNAL: whoever runs us on his own pipe (RFC 4422 appendix A); the answer is nothing or his name."""
+    acting = yield b""
+    verdict: Verdict = yield Question("external", (b"" if acting == b"=" else acting,))
+    return verdict
+
+
+# in the order in which they are announced
+MECHANISMS: dict[str, Callable[[Settings, Peer], Mechanism]] = {
+    "EXTERNAL": external,
+    "PLAIN": plain,
+    "LOGIN": login,
+}
+
+
+def offered(settings: Settings, peer: Peer, purpose: str) -> list[str]:
+    """The mechanisms that would work for this client; `purpose` is "imap" or "pop3"."""
+    names = []
+    if peer.user and purpose == "pop3" and not settings.passwd_file:
+        names.append("EXTERNAL")  # imapd greets such a user with PREAUTH
+    if plaintext_allowed(settings, peer):
+        names += ["PLAIN", "LOGIN"]
+    return names

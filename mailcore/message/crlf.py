@@ -1,0 +1,93 @@
+"""Line ends: what lies on disk with LF (or CR LF, or both) travels with CR LF only.
+
+What lives here: sizes and pieces of a text in its wire form.  What does not: dot-stuffing
+(POP3) and literals (IMAP), which each server adds, and any reading of files.
+
+A `text` is bytes, or an object with `len()`, `find(sub, start, end)` and `text[start:end]`
+that gives bytes (a large message that stays in its file).  Both servers announce octets
+before they send them, so `octets`, `wire_form` and `chunks` must agree to the byte.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol
+
+    class Stored(Protocol):
+        """A text that is not in memory."""
+
+        def __len__(self) -> int: ...
+        def __getitem__(self, span: slice, /) -> bytes: ...
+        def find(self, sub: bytes, start: int = 0, end: int = ..., /) -> int: ...
+
+    Text = bytes | Stored
+
+PIECE_OCTETS = 64 * 1024  # looked at in one go; in wire form at most twice as much
+
+
+def wire_form(data: bytes) -> bytes:
+    """`data` with every bare LF made CR LF; a CR LF and a bare CR stay as they are."""
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+    return data.replace(b"\n", b"\r\n")
+
+
+def measure(text: Text, start: int, end: int) -> tuple[int, int]:
+    """How long text[start:end] is in its wire form, and how many lines end in it."""
+    if not isinstance(text, bytes):
+        sizes = [(measure(piece, 0, len(piece)), torn) for piece, torn in _pieces(text, start, end, PIECE_OCTETS)]
+        return sum(size[0] - torn for size, torn in sizes), sum(size[1] for size, _ in sizes)
+    bare = ended = text.count(b"\n", start, end)
+    if ended and text.find(b"\r", start, end) >= 0:
+        bare -= text.count(b"\r\n", start, end)
+    return max(end - start, 0) + bare, ended
+
+
+def octets(text: Text, start: int = 0, end: int | None = None) -> int:
+    """How long text[start:end] is in its wire form."""
+    return measure(text, start, len(text) if end is None else end)[0]
+
+
+def lines(text: Text, start: int = 0, end: int | None = None) -> int:
+    """How many lines end in text[start:end]."""
+    end = len(text) if end is None else end
+    if isinstance(text, bytes):
+        return text.count(b"\n", start, end)
+    return measure(text, start, end)[1]
+
+
+def chunks(
+    text: Text, start: int, end: int, skip: int = 0, count: int | None = None, piece_octets: int = PIECE_OCTETS
+) -> Iterator[bytes]:
+    """The wire form of text[start:end], from its octet `skip` on, at most `count` octets of it."""
+    for piece, torn in _pieces(text, start, end, piece_octets):
+        if skip:
+            size = octets(piece) - torn
+            if skip >= size:
+                skip -= size
+                continue
+        form = wire_form(piece)
+        if torn or skip:
+            form = form[torn + skip :]
+            skip = 0
+        if count is not None:
+            form = form[:count]
+            count -= len(form)
+        if form:
+            yield form
+        if count == 0:
+            return
+
+
+def _pieces(text: Text, start: int, end: int, piece_octets: int) -> Iterator[tuple[bytes, int]]:
+    """text[start:end] cut up, each piece with 1 if its first LF belongs to the CR that ended the last one."""
+    after_cr = False
+    while start < end:
+        piece = text[start : min(start + piece_octets, end)]
+        if not piece:  # a file that became shorter under our hands
+            return
+        yield piece, int(after_cr and piece.startswith(b"\n"))
+        after_cr = piece.endswith(b"\r")
+        start += len(piece)

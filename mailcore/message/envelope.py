@@ -1,0 +1,108 @@
+"""What FETCH says of a message's make-up: ENVELOPE, BODY, BODYSTRUCTURE (RFC 3501 §7.4.2, §9).
+
+What lives here: values in the order of the grammar.  What does not: reading the header
+(headers.py, address.py, mime.py) and quoting (imapd/responses.py).
+
+None is NIL, bytes is a string, int a number, a tuple is in parentheses; and where the grammar
+has `1*address` and `1*body`, with no space between them, the values come in a Run.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mailcore.message.address import address_fields
+from mailcore.message.headers import unfolded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from mailcore.message.mime import Part
+
+    Data = Any  # None | int | bytes | Run | tuple of these
+    Envelope = tuple[Data, ...]
+
+_FIELD = re.compile(
+    rb"(?i)\n(?=[bcdfimrst])(date|subject|from|sender|reply-to|to|cc|bcc|in-reply-to|message-id)[ \t]*+:"
+    rb"([^\n]*+(?:\n[ \t][^\n]*+)*+)"
+)
+
+
+class Run(list):  # type: ignore[type-arg]
+    """Values that follow each other with nothing between them and no parentheses around them."""
+
+    __slots__ = ()
+
+
+def envelope(header: bytes) -> Envelope:
+    """date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id.
+
+    Strings are unfolded and not decoded; one that is there but empty is "", not NIL.  Of two
+    fields of one name the first counts, but the addresses of all do.
+    """
+    said: dict[bytes, bytes] = {}
+    more: dict[bytes, list[bytes]] = {}  # address fields that come again
+    for name, value in _FIELD.findall(b"\n" + header):
+        name = name.lower()
+        if name not in said:
+            said[name] = unfolded(value)
+        elif name in _ADDRESS_FIELDS:
+            more.setdefault(name, [said[name]]).append(unfolded(value))
+    for name, values in more.items():
+        said[name] = b", ".join(values)
+    get = said.get
+    sender = _addresses(get(b"from"))
+    return (
+        get(b"date"),
+        get(b"subject"),
+        sender,
+        _addresses(get(b"sender")) or sender,
+        _addresses(get(b"reply-to")) or sender,
+        _addresses(get(b"to")),
+        _addresses(get(b"cc")),
+        _addresses(get(b"bcc")),
+        get(b"in-reply-to"),
+        get(b"message-id"),
+    )
+
+
+_ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
+
+
+def _addresses(value: bytes | None) -> Data:
+    """(1*address), or NIL for none."""
+    found = address_fields(value) if value else None
+    return (Run(found),) if found else None
+
+
+def body(part: Part, extended: bool) -> Envelope:
+    """BODYSTRUCTURE, or without the extension data BODY, of a part and all inside it."""
+    if part.parts:
+        start: Envelope = (Run([body(child, extended) for child in part.parts]), part.subtype)
+        return start + (_params(part.params), *_extension(part)) if extended else start
+    start = (
+        *(part.type, part.subtype, _params(part.params)),
+        *(part.id, part.description, part.encoding, part.octets),
+    )
+    if part.message is not None:
+        start += (envelope(part.message.header), body(part.message, extended), part.lines)
+    elif part.type == b"TEXT":
+        start += (part.lines,)
+    return start + (part.md5, *_extension(part)) if extended else start
+
+
+def _extension(part: Part) -> Envelope:
+    """disposition, language, location (RFC 3501 §9 body-ext-1part, body-ext-mpart)."""
+    shown = None
+    if part.disposition is not None:
+        shown = part.disposition[0], _params(part.disposition[1])
+    language: Data = part.language
+    if language is not None:
+        language = language[0] if len(language) == 1 else tuple(language)
+    return shown, language, part.location
+
+
+def _params(params: list[tuple[bytes, bytes]]) -> Data:
+    """(name value name value ...), or NIL for none."""
+    return tuple(word for param in params for word in param) or None

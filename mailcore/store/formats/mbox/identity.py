@@ -1,0 +1,252 @@
+"""Which message is which, and who is believed.
+
+What lives here: matching what a scan found with what the index knows, giving UIDs, merging
+flags.  What does not: reading files (scan.py) and writing them (rewrite.py).  Values in,
+values out.
+
+A known message is found again by its digest, duplicates in their order, wherever another
+program has put it; so UIDs and UIDVALIDITY stay when mutt, sed or a restore rewrite the file.
+Its flags are what we last said, and on top each flag that somebody changed in the file since
+we last read or wrote it there.
+
+A message that is not known:
+    in a mailbox never seen before   it is believed (UW's, mutt's, Dovecot's fields are taken
+                                     over), its X-UID too if the file has an X-IMAPbase and the
+                                     numbers ascend up to the last one named there;
+    in the user's own folders        its flags are believed, its UID never;
+    in INBOX                         nothing is: strangers wrote it.
+(A single forged mail in an INBOX that was never opened cannot be told from UW's own.)
+"""
+
+from __future__ import annotations
+
+import re
+from time import time
+
+from mailcore.store.columns import NAMES, Columns
+from mailcore.store.formats.mbox import block
+from mailcore.store.formats.mbox.scan import NEVER
+from mailcore.store.index import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailcore.store.formats.mbox.scan import Scan
+
+NEW, FOLDER, INBOX = "new", "folder", "inbox"  # what is believed, see above
+LAST_UID = 1 << 31  # a file's word is taken up to here, so that half the numbers are left
+LAST_VALIDITY = 0xFFFF0000  # so that a higher one can follow
+KEYWORDS_FROM_FILE = 1000  # more names than that, a file does not bring along
+
+_KEYWORD = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}")  # RFC 3501 §9 atom
+
+
+class Words:
+    """The keywords of a mailbox and the sets of them that messages have."""
+
+    __slots__ = ("_by_name", "_by_mask", "_record")
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._by_name = {name.lower(): number for number, name in enumerate(record.keywords)}
+        self._by_mask = {mask: number for number, mask in enumerate(record.word_sets)}
+
+    def known(self, name: str) -> int:
+        """The number of a keyword, -1 if the mailbox does not have it."""
+        return self._by_name.get(name.lower(), -1)
+
+    def bit(self, name: str) -> int:
+        """The bit of a keyword, which is added if need be."""
+        number = self._by_name.get(name.lower())
+        if number is None:
+            number = self._by_name[name.lower()] = len(self._record.keywords)
+            self._record.keywords.append(name)
+        return 1 << number
+
+    def number(self, mask: int) -> int:
+        """The number of a set of keywords."""
+        number = self._by_mask.get(mask)
+        if number is None:
+            number = self._by_mask[mask] = len(self._record.word_sets)
+            self._record.word_sets.append(mask)
+        return number
+
+    def mask_of(self, names: Iterable[bytes]) -> int:
+        """What a file's X-Keywords say; impossible names do not count."""
+        mask = 0
+        for name in names:
+            if _KEYWORD.fullmatch(name):
+                text = name.decode("ascii")
+                if self.known(text) >= 0 or len(self._record.keywords) < KEYWORDS_FROM_FILE:
+                    mask |= self.bit(text)
+        return mask
+
+    def names(self, number: int) -> list[bytes]:
+        """The names of a set."""
+        mask = self._record.word_sets[number]
+        return [name.encode() for bit, name in enumerate(self._record.keywords) if mask >> bit & 1]
+
+
+def merge(base: Record, found: Scan, trust: str) -> tuple[Record, bool]:
+    """The mailbox as a scan of all of it shows it; True if UIDs were given."""
+    record = _follower(base)
+    if trust == NEW:
+        _take_over(record, found)
+    words = Words(record)
+    rows = _matches(base.columns, found.columns)
+    columns = found.columns
+    for name in ("uid", "flags", "words", "filed_words"):
+        getattr(columns, name).frombytes(bytes(getattr(columns, name).itemsize * len(rows)))
+    given = False
+    last, end = 0, record.uid_next
+    for place, row in enumerate(rows):
+        if row >= 0:
+            _known(record, words, place, row, base.columns, columns, found)
+            continue
+        uid = found.uids[place] if trust == NEW and found.base else 0
+        if not last < uid < end:
+            uid = 0
+        given |= not uid
+        last = max(last, uid)
+        _unknown(record, words, place, columns, found, trust, uid)
+    record.columns = _by_uid(columns)
+    return record, given
+
+
+def merge_tail(
+    base: Record, found: Scan, row: int, trust: str, mine: list[tuple[int, int, int]] | None = None
+) -> tuple[Record, bool] | None:
+    """The same when only the end was scanned, from known message `row` on (-1: there is none).
+
+    `mine` are UID, flags and set of keywords of the new messages if we wrote them ourselves.
+    None if this is not the end of the mailbox that we know.
+    """
+    tail = found.columns
+    skip = 1 if row >= 0 else 0
+    if len(tail) < skip or (skip and tail.digest[0] != base.columns.digest[row]):
+        return None
+    if mine is not None and len(tail) - skip != len(mine):
+        return None
+    record = follower(base)
+    words = Words(record)
+    for name in ("uid", "flags", "words", "filed_words"):
+        column = getattr(tail, name)
+        column.frombytes(bytes(column.itemsize * len(tail)))
+    for place in range(skip, len(tail)):
+        if mine is None:
+            _unknown(record, words, place, tail, found, trust, 0)
+        else:
+            _mine(tail, place, mine[place - skip])
+    if skip:
+        _known(record, words, 0, row, base.columns, tail, found)
+    for name in NAMES:
+        column, more = getattr(record.columns, name), getattr(tail, name)
+        if skip:
+            column[row] = more[0]
+        column.extend(more[skip:])
+    return record, len(tail) > skip
+
+
+def _mine(columns: Columns, place: int, facts: tuple[int, int, int]) -> None:
+    """A message that we have just written."""
+    uid, flags, words = facts
+    columns.uid[place] = uid
+    columns.flags[place] = columns.filed[place] = flags | block.NUMBERED
+    columns.words[place] = columns.filed_words[place] = words
+
+
+def _follower(base: Record) -> Record:
+    """A record that comes after `base`, without columns."""
+    record = Record()
+    record.generation = base.generation
+    record.uid_validity, record.uid_next = base.uid_validity, base.uid_next
+    record.facts = list(base.facts)
+    record.keywords, record.word_sets = list(base.keywords), list(base.word_sets)
+    return record
+
+
+def follower(base: Record) -> Record:
+    """A record to change, equal to `base`."""
+    record = _follower(base)
+    record.columns = base.columns.copy()
+    return record
+
+
+def new_validity(former: int) -> int:
+    """A UIDVALIDITY above a former one (RFC 3501 §2.3.1.1)."""
+    return max(int(time()) & 0xFFFFFFFF, former + 1)
+
+
+def _take_over(record: Record, found: Scan) -> None:
+    """A mailbox never seen: its own numbering if it has a sound one."""
+    if found.base and found.base[1] <= LAST_UID and record.uid_validity < found.base[0] <= LAST_VALIDITY:
+        record.uid_validity, last, names = found.base
+        record.uid_next = max(record.uid_next, last + 1)
+        Words(record).mask_of(names)
+    else:
+        found.base = None
+        record.uid_validity = new_validity(record.uid_validity)
+
+
+def _matches(known: Columns, found: Columns) -> list[int]:
+    """For each message found the row that it was, -1 for a new one."""
+    if not len(known):
+        return [-1] * len(found)
+    rows: dict[int, list[int]] = {}
+    for row in reversed(known.file_order()):
+        rows.setdefault(known.digest[row], []).append(row)
+    matches = []
+    for digest in found.digest:
+        same = rows.get(digest)
+        matches.append(same.pop() if same else -1)
+    return matches
+
+
+def _known(
+    record: Record, words: Words, place: int, row: int, known: Columns, columns: Columns, found: Scan
+) -> None:
+    """A message that we know: flags are ours, and on top what was changed in the file."""
+    columns.uid[place] = uid = known.uid[row]
+    before, now = known.filed[row] & ~block.NUMBERED, columns.filed[place]
+    changed = before ^ now
+    columns.flags[place] = known.flags[row] & ~changed | now & changed
+    filed, mine = known.filed_words[row], known.words[row]
+    if known.filed[row] & block.NUMBERED:
+        names = found.words.get(place, ())
+        mask = words.mask_of(names) if names else 0
+        if mask != record.word_sets[filed]:
+            changed = mask ^ record.word_sets[filed]
+            mine = words.number(record.word_sets[mine] & ~changed | mask & changed)
+            filed = words.number(mask)
+    columns.words[place], columns.filed_words[place] = mine, filed
+    if found.uids[place] == uid and 0 < columns.block_octets[place] < NEVER:
+        columns.filed[place] = now | block.NUMBERED
+
+
+def _unknown(
+    record: Record, words: Words, place: int, columns: Columns, found: Scan, trust: str, uid: int
+) -> None:
+    """A message that we do not know."""
+    believed = trust != INBOX
+    columns.flags[place] = (columns.filed[place] if believed else 0) | block.NUMBERED
+    names = found.words.get(place, ())
+    if believed and names:
+        columns.words[place] = columns.filed_words[place] = words.number(words.mask_of(names))
+    if uid:
+        if 0 < columns.block_octets[place] < NEVER:
+            columns.filed[place] |= block.NUMBERED
+    else:
+        uid = record.uid_next
+        record.uid_next += 1
+    columns.uid[place] = uid
+
+
+def _by_uid(columns: Columns) -> Columns:
+    """The rows in ascending order of UID, whatever their order in the file."""
+    before = 0
+    for uid in columns.uid:
+        if uid < before:
+            return columns.picked(sorted(range(len(columns)), key=columns.uid.__getitem__))
+        before = uid
+    return columns

@@ -1,0 +1,349 @@
+"""Performs a plan so that a crash at any moment loses nothing.
+
+What lives here: the redo journal, its making, its performing, its recovery.  What does not:
+what is written (rewrite.py).  The caller holds the exclusive locks of the mail file.
+
+1. The new end of the file, from the plan's first offset on, is written to a journal beside the
+   index, with a header that names the file and has checksums; both and their directory are
+   synced.  Up to here nothing was begun, a journal that is not whole is thrown away.
+2. The file is made longer, if it must be, with real space: a full disk strikes now, and all is
+   as before.  Then the bytes are copied from the journal into place, the file is cut, synced.
+3. The journal is removed, the directory synced.
+
+In place, because delivery agents wait for their lock on this inode: a file renamed over it
+would get their mail into a file without a name.
+
+Whoever opens the mailbox and finds a journal does 2 and 3 again.  Meanwhile a delivery agent
+may have appended, and where that lies depends on how far 2 had come.  The size of the file
+jumps only once, so it ended at the old or at the new end then:
+    longer plan    new bytes up to the new end are ours or still zero if it was grown;
+                   anything else there was appended at the old end;
+    shorter plan   the bytes between new and old end are known by a checksum as long as the
+                   file was not cut; else they were appended at the new end.
+What was appended at the old end is first taken into a new journal, behind the new bytes, and
+that one replaces the old in one step; so a crash in the recovery is no worse than the first.
+"""
+
+from __future__ import annotations
+
+import os
+from _blake2 import blake2b
+from struct import Struct
+from zlib import adler32, crc32
+
+from mailcore import log
+from mailcore.errors import DiskError
+from mailcore.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailcore.store.formats.mbox.rewrite import Plan
+
+MAGIC = b"MCREDO1\n"
+HEADER_OCTETS = 4096
+PREFIX_OCTETS = 4096
+# host, dev, ino, first, old end, new end, sums of: the octets before first, the new end, what is cut off
+_FIELDS = Struct("<16s5Q8s8s8s")
+
+
+class Redo:
+    """The header of a journal."""
+
+    __slots__ = ("cut", "dev", "first", "host", "ino", "new_end", "old_end", "path", "prefix", "tail")
+
+    def __init__(self) -> None:
+        self.host = self.prefix = self.tail = self.cut = b""
+        self.dev = self.ino = self.first = self.old_end = self.new_end = 0
+        self.path = b""
+
+    def packed(self) -> bytes:
+        numbers = (self.dev, self.ino, self.first, self.old_end, self.new_end)
+        fields = _FIELDS.pack(self.host, *numbers, self.prefix, self.tail, self.cut)
+        head = MAGIC + fields + len(self.path).to_bytes(2, "little") + self.path
+        return (head + _sum(head)).ljust(HEADER_OCTETS, b"\0")
+
+    @classmethod
+    def parse(cls, data: bytes) -> Redo | None:
+        """None if this is not a whole header."""
+        redo = cls()
+        path_start = len(MAGIC) + _FIELDS.size + 2
+        if len(data) != HEADER_OCTETS or not data.startswith(MAGIC):
+            return None
+        path_end = path_start + int.from_bytes(data[path_start - 2 : path_start], "little")
+        if data[path_end : path_end + 32] != _sum(data[:path_end]):
+            return None
+        (redo.host, redo.dev, redo.ino, redo.first, redo.old_end, redo.new_end, redo.prefix, redo.tail, redo.cut) = (
+            _FIELDS.unpack_from(data, len(MAGIC))
+        )
+        redo.path = data[path_start:path_end]
+        return redo
+
+
+class Sum:
+    """Finds what a crash leaves, at the speed of memory: a cryptographic one costs more than the writing."""
+
+    __slots__ = ("_adler", "_crc", "_octets")
+
+    def __init__(self) -> None:
+        self._crc, self._adler, self._octets = 0, 1, 0
+
+    def update(self, data: bytes) -> None:
+        self._crc, self._adler = crc32(data, self._crc), adler32(data, self._adler)
+        self._octets += len(data)
+
+    def digest(self) -> bytes:
+        return (self._crc ^ self._octets & 0xFFFFFFFF).to_bytes(4, "little") + self._adler.to_bytes(4, "little")
+
+
+def _sum(data: bytes) -> bytes:
+    return blake2b(data, digest_size=32).digest()
+
+
+def _sum_of(fd: int, start: int, end: int) -> bytes:
+    total = Sum()
+    while start < end and (data := files.read(fd, min(files.COPY_OCTETS, end - start), start)):
+        total.update(data)
+        start += len(data)
+    return total.digest()
+
+
+def this_host() -> bytes:
+    """Sixteen octets that name this machine."""
+    try:
+        with open("/etc/machine-id", "rb") as file:
+            name = file.read(64).strip()
+    except OSError:
+        name = b""
+    return blake2b(name + b"\n" + os.uname().nodename.encode(), digest_size=16).digest()
+
+
+# --- performing ------------------------------------------------------------------------
+
+
+def perform(fd: int, path: str, plan: Plan, home: str) -> int:
+    """Change the file as planned; its new size.
+
+    An error before the file is touched leaves it as it was; one later leaves the journal, and
+    the next opener finishes.
+    """
+    status = os.fstat(fd)
+    with files.Judge("journal"):
+        name, redo = _written(fd, home, plan, path)
+    journal = -1
+    try:
+        with files.Judge("journal"):
+            journal = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        _redo(fd, journal, redo, name, status.st_size, redo.new_end < redo.old_end)
+    finally:
+        if journal >= 0:
+            files.close(journal)
+    with files.Judge("journal"):
+        _drop(name)
+    return redo.new_end
+
+
+def _named(home: str, status: os.stat_result) -> tuple[str, int]:
+    """A new file for a journal; a name is taken by one that is left alone (another host's)."""
+    for again in range(9):
+        name = os.path.join(home, f"{status.st_ino:x}-{status.st_dev:x}-{again}.journal")
+        try:
+            return name, files.create(name)
+        except FileExistsError:
+            pass
+    raise DiskError(detail="journals of others are in the way")
+
+
+def _written(fd: int, home: str, plan: Plan, path: str) -> tuple[str, Redo]:
+    """Make the journal; if that fails there is none."""
+    status = os.fstat(fd)
+    name, journal = _named(home, status)
+    try:
+        redo = Redo()
+        redo.host, redo.dev, redo.ino, redo.path = this_host(), status.st_dev, status.st_ino, os.fsencode(path)[:2048]
+        redo.first, redo.old_end = plan.first, plan.old_end
+        total = Sum()
+        offset = HEADER_OCTETS
+        for data in _bytes(fd, plan):
+            files.write(journal, data, offset)
+            total.update(data)
+            offset += len(data)
+        redo.new_end = plan.first + offset - HEADER_OCTETS
+        redo.tail = total.digest()
+        redo.prefix = _prefix(fd, plan.first)
+        redo.cut = _sum_of(fd, redo.new_end, redo.old_end)
+        files.write(journal, redo.packed(), 0)
+        files.sync(journal)
+        files.sync_directory(home)
+        return name, redo
+    except BaseException:
+        files.remove(name)
+        raise
+    finally:
+        files.close(journal)
+
+
+def _bytes(fd: int, plan: Plan) -> Iterator[bytes]:
+    """The pieces of a plan in chunks; small ones together."""
+    held: list[bytes] = []
+    octets = 0
+    for data in _pieces(fd, plan):
+        held.append(data)
+        octets += len(data)
+        if octets >= files.COPY_OCTETS:
+            yield b"".join(held)
+            held.clear()
+            octets = 0
+    if held:
+        yield b"".join(held)
+
+
+def _pieces(fd: int, plan: Plan) -> Iterator[bytes]:
+    for piece in plan.pieces:
+        if isinstance(piece, bytes):
+            yield piece
+        elif isinstance(piece, tuple):
+            start, end = piece
+            while start < end:
+                data = files.read(fd, min(files.COPY_OCTETS, end - start), start)
+                if not data:
+                    raise DiskError(detail="mail file is shorter than it was")
+                yield data
+                start += len(data)
+        else:
+            yield from piece.chunks()
+
+
+def _prefix(fd: int, first: int) -> bytes:
+    return _sum_of(fd, max(0, first - PREFIX_OCTETS), first)
+
+
+def _redo(fd: int, journal: int, redo: Redo, name: str, size: int, uncut: bool) -> None:
+    """Put the new end in place; `size` is what the file has now, `uncut` whether it has to be cut."""
+    with files.Judge("mail file"):
+        if redo.new_end > size:
+            try:
+                files.grow(fd, size, redo.new_end)
+            except OSError:
+                if size == redo.old_end:  # nothing was begun
+                    _drop(name)
+                raise
+        files.copy(journal, HEADER_OCTETS, HEADER_OCTETS + redo.new_end - redo.first, fd, redo.first)
+        if uncut:
+            files.truncate(fd, redo.new_end)
+        files.sync(fd)
+
+
+def _drop(name: str) -> None:
+    files.remove(name)
+    files.sync_directory(os.path.dirname(name))
+
+
+# --- recovery --------------------------------------------------------------------------
+
+
+def pending(home: str, ino: int) -> list[str]:
+    """Journals that may be for a file of this inode number."""
+    start = f"{ino:x}-"
+    try:
+        names = os.listdir(home)
+    except OSError:
+        return []
+    return [os.path.join(home, name) for name in names if name.startswith(start) and name.endswith(".journal")]
+
+
+def recover(fd: int, path: str, name: str) -> bool:
+    """Finish the journal `name` if it is for this file; True if the file was changed."""
+    with files.Judge("journal"):
+        try:
+            journal = os.open(name, files.FLAGS | os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+    try:
+        return _recover(fd, path, name, journal)
+    finally:
+        files.close(journal)
+
+
+def _recover(fd: int, path: str, name: str, journal: int) -> bool:
+    with files.Judge("journal"):
+        redo = Redo.parse(files.read(journal, HEADER_OCTETS, 0))
+        length = redo.new_end - redo.first if redo else 0
+        if redo is None or _sum_of(journal, HEADER_OCTETS, HEADER_OCTETS + length) != redo.tail:
+            log.info(f"journal of {log.clean(path)} was not whole, nothing had been begun")
+            _drop(name)
+            return False
+        status = os.fstat(fd)
+        if redo.host != this_host() or redo.ino != status.st_ino:
+            log.error(f"journal {log.clean(name)} of another host or file is left alone")
+            return False
+        if redo.dev != status.st_dev and redo.path != os.fsencode(path)[:2048]:
+            return False  # the same inode number on another disk
+        if status.st_size < min(redo.old_end, redo.new_end) or _prefix(fd, redo.first) != redo.prefix:
+            log.error(f"journal {log.clean(name)} does not fit {log.clean(path)} any more, put aside")
+            files.rename(name, name + ".misfit")
+            files.sync_directory(os.path.dirname(name))
+            return False
+    log.warning(f"finishing an interrupted change of {log.clean(path)}")
+    return _finish(fd, name, journal, redo, status.st_size)
+
+
+def _finish(fd: int, name: str, journal: int, redo: Redo, size: int) -> bool:
+    """Redo, with what was appended since; see the essay above."""
+    other = journal
+    with files.Judge("journal"):
+        uncut = redo.new_end < redo.old_end <= size and _sum_of(fd, redo.new_end, redo.old_end) == redo.cut
+        ungrown = redo.old_end < redo.new_end and (size < redo.new_end or not _ours_or_zero(fd, journal, redo))
+        if size > redo.old_end and (uncut or ungrown):
+            other, redo = _with_appended(fd, name, journal, redo, size)
+            uncut = redo.new_end < redo.old_end
+    try:
+        _redo(fd, other, redo, name, size, uncut)
+    finally:
+        if other != journal:
+            files.close(other)
+    with files.Judge("journal"):
+        _drop(name)
+    return True
+
+
+def _ours_or_zero(fd: int, journal: int, redo: Redo) -> bool:
+    """Between old and new end there is nothing but our bytes and zeros."""
+    offset = max(redo.old_end, redo.first)
+    while offset < redo.new_end:
+        octets = min(files.COPY_OCTETS, redo.new_end - offset)
+        there = files.read(fd, octets, offset)
+        ours = files.read(journal, octets, HEADER_OCTETS + offset - redo.first)
+        if there != ours and any(a != b and a for a, b in zip(there, ours, strict=True)):
+            return False
+        offset += octets
+    return True
+
+
+def _with_appended(fd: int, name: str, journal: int, redo: Redo, size: int) -> tuple[int, Redo]:
+    """Replace the journal by one whose end has what lies behind the old end."""
+    both = Redo()
+    for field in Redo.__slots__:
+        setattr(both, field, getattr(redo, field))
+    length = redo.new_end - redo.first
+    temporary = name + ".new"
+    if os.path.lexists(temporary):
+        files.remove(temporary)
+    other = files.create(temporary)
+    try:
+        files.copy(journal, HEADER_OCTETS, HEADER_OCTETS + length, other, HEADER_OCTETS)
+        files.copy(fd, redo.old_end, size, other, HEADER_OCTETS + length)
+        both.old_end, both.new_end = size, redo.new_end + size - redo.old_end
+        both.tail = _sum_of(other, HEADER_OCTETS, HEADER_OCTETS + both.new_end - both.first)
+        both.cut = _sum_of(fd, both.new_end, both.old_end)
+        files.write(other, both.packed(), 0)
+        files.sync(other)
+        files.rename(temporary, name)
+        files.sync_directory(os.path.dirname(name))
+        return other, both
+    except BaseException:
+        files.close(other)
+        raise
+
+

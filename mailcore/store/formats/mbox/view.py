@@ -1,0 +1,140 @@
+"""A mailbox as one session's client knows it, and what it has not been told.
+
+What lives here: the numbers of messages, what flags were told, and the news between that and
+a record.  What does not: when news may be told (the servers), where records come from (box.py).
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+
+from mailcore.store.formats.mbox.flags import VISIBLE
+from mailcore.store.mailbox import News
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailcore.store.columns import Columns
+    from mailcore.store.index import Record
+
+_SHOWN = bytes(bits & VISIBLE for bits in range(256))  # for bytes.translate
+_OTHER = 0xFFFFFFFF  # no set of keywords has this number
+
+
+def row_of(columns: Columns, uid: int) -> int:
+    """The row of a message, -1 if it is gone."""
+    row = bisect_left(columns.uid, uid)
+    return row if row < len(columns) and columns.uid[row] == uid else -1
+
+
+class View:
+    """What a client knows: number n is uids[n-1]."""
+
+    __slots__ = ("_flags", "_high", "_keywords", "_recent", "_words", "recent", "uids")
+
+    def __init__(self) -> None:
+        self.uids = array("I")
+        self.recent: set[int] = set()  # uids that are \\Recent in this session
+        self._flags = array("B")  # as they were told
+        self._words = array("I")
+        self._high = 0  # the highest uid that ever was in the view
+        self._keywords = 0
+        self._recent = 0  # the count that was told
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def index(self, uid: int) -> int:
+        """Where a message is, -1 if it is not in the view."""
+        index = bisect_left(self.uids, uid)
+        return index if index < len(self.uids) and self.uids[index] == uid else -1
+
+    def told_flags(self, uid: int) -> int:
+        """The bits told last, for a message that is gone; -1 if it never was here."""
+        index = self.index(uid)
+        return self._flags[index] if index >= 0 else -1
+
+    def flags(self, columns: Columns) -> bytes:
+        """Flag bits as they are now, message for message."""
+        if columns.uid == self.uids:
+            return columns.flags.tobytes()
+        bits = bytearray(self._flags.tobytes())
+        for index, uid in enumerate(self.uids):
+            row = row_of(columns, uid)
+            if row >= 0:
+                bits[index] = columns.flags[row]
+        return bytes(bits)
+
+    def count_recent(self) -> int:
+        return sum(1 for uid in self.recent if self.index(uid) >= 0)
+
+    # --- telling -----------------------------------------------------------------------
+
+    def tell(self, record: Record, expunges: bool) -> News:
+        """Bring the view up to date; without `expunges` nothing leaves it."""
+        news = News()
+        columns = record.columns
+        if columns.uid != self.uids:
+            if expunges:
+                self._tell_expunged(news, columns)
+            self._tell_new(news, columns)
+        if len(record.keywords) != self._keywords:
+            self._keywords = len(record.keywords)
+            news.keywords = True
+        self._tell_flags(news, columns)
+        return news
+
+    def _tell_expunged(self, news: News, columns: Columns) -> None:
+        there = set(columns.uid)
+        gone = [index for index, uid in enumerate(self.uids) if uid not in there]
+        if not gone:
+            return
+        self.recent.difference_update([self.uids[index] for index in gone])
+        news.expunged = [index + 1 - told for told, index in enumerate(gone)]
+        keep = bytearray(b"\1") * len(self.uids)
+        for index in gone:
+            keep[index] = 0
+        for column in (self.uids, self._flags, self._words):
+            column[:] = array(column.typecode, [value for value, kept in zip(column, keep, strict=True) if kept])
+        self._recent = self.count_recent()
+
+    def _tell_new(self, news: News, columns: Columns) -> None:
+        first = bisect_left(columns.uid, self._high + 1)
+        if first == len(columns):
+            return
+        self.uids.extend(columns.uid[first:])
+        self._flags.extend(columns.flags[first:])
+        self._words.extend(columns.words[first:])
+        self._high = self.uids[-1]
+        news.exists = len(self.uids)
+        if (recent := self.count_recent()) != self._recent:
+            news.recent = self._recent = recent
+
+    def _tell_flags(self, news: News, columns: Columns) -> None:
+        flags, words = columns.flags, columns.words
+        if columns.uid != self.uids:
+            flags, words = array("B", self.flags(columns)), self._words[:]
+            for index, uid in enumerate(self.uids):
+                row = row_of(columns, uid)
+                if row >= 0:
+                    words[index] = columns.words[row]
+        shown, told = flags.tobytes().translate(_SHOWN), self._flags.tobytes().translate(_SHOWN)
+        if words == self._words and shown == told:
+            return
+        news.changed = [
+            index + 1
+            for index, (new, old) in enumerate(zip(shown, told, strict=True))
+            if new != old or words[index] != self._words[index]
+        ]
+        self._flags, self._words = flags[:], words[:]
+
+    def knows(self, columns: Columns, rows: list[int]) -> None:
+        """What the session itself changed is no news to it."""
+        for row in rows:
+            index = self.index(columns.uid[row])
+            if index >= 0:
+                self._flags[index], self._words[index] = columns.flags[row], columns.words[row]
+
+    def forget_words(self) -> None:
+        """The sets of keywords are numbered anew: all of them are news."""
+        self._words = array("I", [_OTHER]) * len(self._words)

@@ -1,0 +1,137 @@
+"""Brings a record into the file: in place where it fits, else by a plan through the journal.
+
+What lives here: choosing between the two.  What does not: locks, stamps and the index (box.py),
+plans (rewrite.py) and their performance (journal.py).
+"""
+
+from __future__ import annotations
+
+from mailcore import log
+from mailcore.store import files
+from mailcore.store.formats.mbox import block, identity, journal, rewrite
+from mailcore.store.formats.mbox.scan import NEVER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailcore.store.formats.mbox.facts import Facts
+    from mailcore.store.formats.mbox.mailfile import MailFile
+    from mailcore.store.index import Record
+
+    Patches = list[tuple[int, int, bytes]]  # row, offset, bytes of the same length as those there
+
+
+class Writing:
+    """One change of a file.  The exclusive lock is held, and `record` follows one that agrees with the file."""
+
+    __slots__ = ("facts", "file", "gone", "record", "whole")
+
+    def __init__(self, file: MailFile, record: Record, facts: Facts) -> None:
+        self.file = file
+        self.record = record  # becomes what the file is then
+        self.facts = facts  # likewise
+        self.gone: set[int] = set()  # rows to be removed
+        self.whole = False  # write everything anew, to have an X-IMAPbase
+
+    def write(self, rows: list[int], sync: bool) -> None:
+        """Bring the flags of `rows` and the removal of `gone` into the file."""
+        size = self.file.stamp()[1]
+        patches, begin = self._in_place(rows)
+        if begin is not None:
+            self._anew(begin, size)
+        self.put_base()
+        with files.Judge("mail file"):
+            for _, offset, data in patches:
+                files.write(self.file.fd, data, offset)
+            if patches and sync:
+                files.sync(self.file.fd)
+
+    def _in_place(self, rows: list[int]) -> tuple[Patches, int | None]:
+        """Writes of the same length, and the offset from which the file has to be written anew."""
+        columns = self.record.columns
+        words = identity.Words(self.record)
+        starts = [columns.start[row] for row in self.gone]
+        if self.whole and len(columns):
+            starts.append(min(columns.start))
+        patches = []
+        known: dict[tuple[int, int, int], bytes | None] = {}  # most messages get the same lines before X-UID
+        for row in rows:
+            octets = columns.block_octets[row]
+            if octets == NEVER or row in self.gone:
+                continue
+            key = columns.flags[row], columns.words[row], octets
+            if key not in known:
+                known[key] = block.write_start(key[0], words.names(key[1]), octets) if 0 < octets < NEVER else None
+            data = known[key]
+            if data is None:
+                starts.append(columns.start[row])
+            else:
+                patches.append((row, columns.start[row] + columns.block[row], data + block.uid_line(columns.uid[row])))
+        begin = min(starts, default=None)
+        if begin is not None:
+            patches = [patch for patch in patches if patch[1] < begin]  # the others are written anew
+        for row, _, _ in patches:
+            columns.filed[row], columns.filed_words[row] = columns.flags[row], columns.words[row]
+        return patches, begin
+
+    def _anew(self, begin: int, size: int) -> None:
+        """Write the file anew from offset `begin` on."""
+        record, facts = self.record, self.facts
+        columns = record.columns
+        order = columns.file_order()
+        place = 0
+        while columns.start[order[place]] < begin:
+            place += 1
+        change = rewrite.Change(columns, size, identity.Words(record).names, self.file.read)
+        change.removed = self.gone
+        if not facts.internal_end:
+            names = [name.encode() for name in record.keywords]
+            change.base = block.write_base(record.uid_validity, record.uid_next - 1, names)
+        plan, record.columns = change.planned(place, order)
+        journal.perform(self.file.fd, self.file.path, plan, self.file.home)
+        if place or facts.internal_end:
+            return
+        facts.no_base()
+        if change.base_offset >= 0:
+            facts.base_offset, facts.base_octets = change.base_offset, len(change.base or b"")
+            facts.base_says(record)
+
+    def put_base(self) -> None:
+        """Write the X-IMAPbase line in its place, if it is another now.
+
+        The index has what it says, so it may be late: an error here is no error of the command.
+        """
+        record, facts = self.record, self.facts
+        if facts.base_offset < 0 or facts.base_is_right(record):
+            return
+        name = b"X-IMAP" if facts.internal_end else b"X-IMAPbase"
+        keywords = [keyword.encode() for keyword in record.keywords]
+        last, room = record.uid_next - 1, facts.base_octets
+        data = block.write_base(record.uid_validity, last, keywords, room, name)
+        data = data or block.write_base(record.uid_validity, last, [], room, name)  # names are in X-Keywords too
+        try:
+            if data is not None:
+                files.write(self.file.fd, data, facts.base_offset)
+                facts.base_says(record)
+        except OSError as error:
+            log.error(f"{log.clean(self.file.path)}: {error.strerror}")
+
+
+def unfiled(record: Record) -> list[int]:
+    """Rows that the file does not say as we do."""
+    columns = record.columns
+    if columns.flags == columns.filed and columns.words == columns.filed_words:
+        return []
+    return [
+        row
+        for row in range(len(columns))
+        if (columns.flags[row] != columns.filed[row] or columns.words[row] != columns.filed_words[row])
+        and columns.block_octets[row] != NEVER
+    ]
+
+
+def unbased(record: Record, facts: Facts) -> bool:
+    """X-IMAPbase is missing or wrong, and cannot be put right in its place."""
+    columns = record.columns
+    if facts.base_offset >= 0 or facts.internal_end or not len(columns) or facts.base_is_right(record):
+        return False
+    return columns.block_octets[columns.file_order()[0]] != NEVER

@@ -1,0 +1,316 @@
+"""The index: what is known of mailboxes between sessions, in one SQLite file for each user.
+
+What lives here: the only door to sqlite3, and the home where journals lie too.  What does
+not: any truth.  Messages, flags and UIDs are in the mailbox; who deletes the index, or finds
+it damaged, loses time (and what is said of strangers' fields in identity.py: a mailbox that is
+not known any more is taken over as it is).
+
+A mailbox is one summary row and its columns in blobs of 1024 messages (store/columns.py); a
+row for each message would cost a hundred times as much to load.  Whatever SQLite complains
+about is logged once and answered by an index in memory, so that a session never fails here.
+"""
+
+from __future__ import annotations
+
+import os
+from binascii import crc32
+
+from mailcore import log
+from mailcore.store import files
+from mailcore.store.columns import Columns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from typing import Any
+
+    from mailcore.settings import Settings
+
+SHARED_HOME = "/var/lib/mailcore"
+OWN_HOME = ".local/state/mailcore"
+NAME = "index.db"
+VERSION = 1
+BUSY_SECONDS = 20
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS mailbox (
+    id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, generation INTEGER NOT NULL, checksum INTEGER NOT NULL,
+    summary TEXT NOT NULL, messages INTEGER NOT NULL, uid_validity INTEGER NOT NULL, uid_next INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS chunk (
+    mailbox INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (mailbox, number)
+);
+"""
+
+
+class Record:
+    """What the index holds of one mailbox.
+
+    `facts` are words without blanks that the format keeps for itself (the file's stamp and the
+    like), `keywords` and `word_sets` (bit masks over keywords) belong to the columns.
+    """
+
+    __slots__ = ("columns", "facts", "generation", "keywords", "uid_next", "uid_validity", "word_sets")
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.uid_validity = 0
+        self.uid_next = 1
+        self.facts: list[str] = []
+        self.keywords: list[str] = []
+        self.word_sets: list[int] = [0]
+        self.columns = Columns()
+
+
+def find_home(settings: Settings, user: str, home: str) -> str:
+    """Where this user's index and journals live; "" if there is no place."""
+    given: str = settings.index_directory
+    if given:
+        path = given.replace("%u", user).replace("%h", home)
+        return _made(home + path[1:] if path.startswith("~") else path)
+    shared = os.path.join(SHARED_HOME, user)
+    if user and "/" not in user and user not in (".", "..") and os.path.isdir(shared) and os.access(shared, os.W_OK):
+        return shared
+    return _made(os.path.join(home, OWN_HOME)) if home and os.path.isdir(home) else ""
+
+
+def _made(path: str) -> str:
+    try:
+        os.makedirs(path, 0o700, exist_ok=True)
+    except OSError:
+        return ""
+    return path if os.access(path, os.W_OK | os.X_OK) else ""
+
+
+class Index:
+    """The index of one user, opened when it is first asked."""
+
+    def __init__(self, settings: Settings, user: str, home: str) -> None:
+        self.home = find_home(settings, user, home)
+        self._connection: sqlite3.Connection | None = None
+        self._saved: dict[str, list[int]] = {}  # path: checksums of the chunks that lie there
+        self._broken = not self.home
+        self._durable: bool | None = None
+        if not self.home:
+            log.warning("no directory for an index: mailboxes are read only")
+
+    @property
+    def lasting(self) -> bool:
+        """What is saved is there in the next session."""
+        return not self._broken
+
+    # --- asking ----------------------------------------------------------------------
+
+    def generation(self, path: str) -> int:
+        """Goes up with each save; 0: nothing is known."""
+        generation: int = self._asked(lambda db: self._generation(db, path), 0)
+        return generation
+
+    @staticmethod
+    def _generation(db: sqlite3.Connection, path: str) -> int:
+        row = db.execute("SELECT generation FROM mailbox WHERE path = ?", (path,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def facts(self, path: str) -> list[str]:
+        """The facts of a mailbox without its columns; none if it is not known."""
+        record = self._asked(lambda db: self._load(db, path, False), None)
+        return record.facts if record else []
+
+    def load(self, path: str) -> Record | None:
+        """All that is known of a mailbox; None if that is nothing, or damaged."""
+        record: Record | None = self._asked(lambda db: self._load(db, path, True), None)
+        return record
+
+    def _load(self, db: sqlite3.Connection, path: str, columns: bool) -> Record | None:
+        row = db.execute("SELECT * FROM mailbox WHERE path = ?", (path,)).fetchone()
+        if row is None or crc32(_checked(*row[4:])) != row[3]:
+            return None
+        record = Record()
+        record.generation, record.uid_validity, record.uid_next = row[2], row[6], row[7]
+        facts, keywords, sets = row[4].split("\n")
+        record.facts = facts.split()
+        record.keywords = keywords.split(" ") if keywords else []
+        record.word_sets = [int(mask, 16) for mask in sets.split(" ")]
+        if not columns:
+            return record
+        saved = []
+        for (data,) in db.execute("SELECT data FROM chunk WHERE mailbox = ? ORDER BY number", (row[0],)):
+            if not record.columns.add_chunk(data):
+                return None
+            saved.append(crc32(data))
+        self._saved[path] = saved
+        return record if len(record.columns) == row[5] and _sane(record) else None
+
+    # --- saving ----------------------------------------------------------------------
+
+    def save(self, path: str, record: Record, durable: bool = False) -> bool:
+        """Keep `record`, if nobody saved since its generation (then False); `durable` on the disk, now."""
+        done: bool | None = self._asked(lambda db: self._save(db, path, record, durable), None)
+        if done is None:
+            record.generation += 1  # no index any more: the session's memory is all there is
+            return True
+        return done
+
+    def _save(self, db: sqlite3.Connection, path: str, record: Record, durable: bool) -> bool:
+        if durable is not self._durable:
+            db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            if self._generation(db, path) != record.generation:
+                db.execute("ROLLBACK")
+                return False
+            self._write(db, path, record)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        record.generation += 1
+        return True
+
+    def _write(self, db: sqlite3.Connection, path: str, record: Record) -> None:
+        summary = "\n".join((
+            " ".join(record.facts), " ".join(record.keywords), " ".join(f"{mask:x}" for mask in record.word_sets)
+        ))  # fmt: skip
+        counts = (summary, len(record.columns), record.uid_validity, record.uid_next)
+        (mailbox,) = db.execute(
+            "INSERT INTO mailbox (path, generation, checksum, summary, messages, uid_validity, uid_next)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET generation = excluded.generation,"
+            " checksum = excluded.checksum, summary = excluded.summary, messages = excluded.messages,"
+            " uid_validity = excluded.uid_validity, uid_next = excluded.uid_next RETURNING id",
+            (path, record.generation + 1, crc32(_checked(*counts)), *counts),
+        ).fetchone()
+        chunks = record.columns.chunks()
+        sums = [crc32(data) for data in chunks]
+        before = self._saved.get(path, []) if record.generation else []
+        for number, data in enumerate(chunks):
+            if number >= len(before) or before[number] != sums[number]:
+                db.execute("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?)", (mailbox, number, data))
+        db.execute("DELETE FROM chunk WHERE mailbox = ? AND number >= ?", (mailbox, len(chunks)))
+        self._saved[path] = sums
+
+    # --- names -----------------------------------------------------------------------
+
+    def forget(self, path: str) -> None:
+        """A mailbox was deleted; only its uid_validity stays, for the next of that name to exceed it."""
+
+        def forget(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            self._bury(db, path, self._validity(db, path))
+            db.execute("COMMIT")
+
+        self._asked(forget, None)
+
+    def renamed(self, old: str, new: str) -> None:
+        """A mailbox has another path now; both names keep from using a uid_validity twice."""
+
+        def rename(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            moved, former, generation = self._validity(db, old), self._validity(db, new), self._generation(db, old)
+            if moved > former:
+                db.execute("DELETE FROM chunk WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)", (new,))
+                db.execute("DELETE FROM mailbox WHERE path = ?", (new,))
+                db.execute("UPDATE mailbox SET path = ? WHERE path = ?", (new, old))
+            else:
+                self._bury(db, new, former)  # whoever knew `new` must not take these messages for those
+            self._bury(db, old, moved, generation)
+            db.execute("COMMIT")
+
+        self._asked(rename, None)
+        self._saved.pop(old, None)
+        self._saved.pop(new, None)
+
+    @staticmethod
+    def _validity(db: sqlite3.Connection, path: str) -> int:
+        row = db.execute("SELECT uid_validity FROM mailbox WHERE path = ?", (path,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _bury(self, db: sqlite3.Connection, path: str, uid_validity: int, generation: int = 0) -> None:
+        """Leave nothing of a mailbox but a uid_validity: a record without facts is taken over anew."""
+        if not uid_validity:
+            return
+        record = Record()
+        record.generation, record.uid_validity = self._generation(db, path) or generation, uid_validity
+        self._write(db, path, record)
+
+    # --- SQLite ----------------------------------------------------------------------
+
+    def _asked(self, question: Callable[[Any], Any], otherwise: Any) -> Any:
+        """What `question` finds out, or `otherwise` when the index is of no use."""
+        if self._broken:
+            return otherwise
+        import sqlite3
+
+        try:
+            if self._connection is None:
+                self._connection = self._opened()
+            return question(self._connection)
+        except (sqlite3.Error, OSError, ValueError, OverflowError, IndexError, TypeError) as error:
+            self._give_up(error)
+            return otherwise
+
+    def _opened(self) -> sqlite3.Connection:
+        import sqlite3
+
+        path = os.path.join(self.home, NAME)
+        for again in (True, False):
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=32)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version != VERSION:
+                    connection.executescript(
+                        f"BEGIN IMMEDIATE; DROP TABLE IF EXISTS mailbox; DROP TABLE IF EXISTS chunk; {_SCHEMA}"
+                        f"PRAGMA user_version = {VERSION}; COMMIT;"
+                    )
+                os.chmod(path, 0o600)
+                return connection
+            except sqlite3.DatabaseError as error:
+                connection.close()
+                if not again or isinstance(error, sqlite3.OperationalError):
+                    raise
+                log.warning(f"index of {log.clean(self.home)} is damaged and made anew: {error}")
+                self._discard()
+        raise sqlite3.DatabaseError("unreachable")
+
+    def _discard(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            try:
+                files.remove(os.path.join(self.home, NAME + suffix))
+            except FileNotFoundError:
+                pass
+
+    def _give_up(self, error: Exception) -> None:
+        """This session goes on without an index; a damaged one is thrown away for the next."""
+        log.warning(f"index of {log.clean(self.home)} is of no use: {error}")
+        self._broken = True
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if type(error).__name__ == "DatabaseError":
+            self._discard()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _checked(summary: str, messages: int, uid_validity: int, uid_next: int) -> bytes:
+    """What the checksum of a summary row is made of: SQLite itself has none."""
+    return f"{summary}\n{messages} {uid_validity} {uid_next}".encode()
+
+
+def _sane(record: Record) -> bool:
+    """Nothing in these columns can lead us astray."""
+    columns = record.columns
+    sets = len(record.word_sets)
+    before = 0
+    for uid in columns.uid:
+        if uid <= before:
+            return False
+        before = uid
+    words, filed = max(columns.words, default=0), max(columns.filed_words, default=0)
+    return before < record.uid_next and words < sets and filed < sets

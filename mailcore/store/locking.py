@@ -1,0 +1,271 @@
+"""Locks on a mail file that every neighbour knows.
+
+What lives here: taking and giving back an fcntl (OFD) lock, a flock and a dot lock.  What
+does not: when to lock (formats/).
+
+The neighbours take these three in every order there is (security-reliability D3).  So each
+one is tried without waiting; if one cannot be had, all are given back and the next try comes
+after a random pause: whoever waits holds nothing, and no two programs can wait for each
+other.  Reading takes a shared fcntl lock only, which a delivery waits for no longer than one
+slice of reading.
+
+The OFD lock belongs to the open file, not to the process: two mailboxes of one process
+exclude each other, and closing some other descriptor of the file gives nothing back.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from random import random
+from struct import pack
+from time import monotonic, sleep
+
+from mailcore import log
+from mailcore.errors import InUse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailcore.settings import Settings
+
+FIRST_PAUSES_SECONDS = (0.002, 0.005, 0.01, 0.02)
+DOTLOCKFILE = "/usr/bin/dotlockfile"  # liblockfile's, setgid mail on Debian
+_BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
+_NOT_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
+
+
+class Busy(Exception):
+    """Somebody else holds a lock."""
+
+
+class Locks:
+    """The locks of one mail file; they are all held or none is."""
+
+    __slots__ = ("_dot", "_fd", "_flock", "_settings", "_vulnerable", "path")
+
+    def __init__(self, path: str, settings: Settings) -> None:
+        self.path = path
+        self._settings = settings
+        self._fd = -1
+        self._flock = False
+        self._dot: Dotlock | None = None
+        self._vulnerable = False  # no dot lock can be had here, and the log knows
+
+    @property
+    def held(self) -> bool:
+        return self._fd >= 0
+
+    def acquire(self, fd: int, exclusive: bool, seconds: float | None = None) -> None:
+        """Lock the open file; raises InUse after `seconds` (settings.lock_seconds)."""
+        deadline = monotonic() + (self._settings.lock_seconds if seconds is None else seconds)
+        tries = 0
+        while True:
+            try:
+                self._try(fd, exclusive)
+                return
+            except Busy:
+                self.release()
+            if monotonic() >= deadline:
+                raise InUse
+            sleep(pause_seconds(tries))
+            tries += 1
+
+    def _try(self, fd: int, exclusive: bool) -> None:
+        try:
+            self._fd = fd
+            _ofd(fd, fcntl.F_WRLCK if exclusive else fcntl.F_RDLCK)
+            if exclusive:
+                self._flock = _flock(fd)
+                self._dot = self._dotlock()
+        except BaseException:
+            self.release()
+            raise
+
+    def _dotlock(self) -> Dotlock | None:
+        dot = Dotlock(self.path, self._settings.dotlock_stale_seconds)
+        try:
+            dot.acquire()
+            return dot
+        except OSError as error:
+            if not self._vulnerable:
+                self._vulnerable = True
+                log.warning(f"no dot lock for {log.clean(self.path)}: {error.strerror}")
+            return None
+
+    def release(self) -> None:
+        """Give back what is held."""
+        fd, self._fd = self._fd, -1
+        dot, self._dot = self._dot, None
+        try:
+            if dot is not None:
+                dot.release()
+        finally:
+            if fd >= 0:
+                if self._flock:
+                    self._flock = False
+                    fcntl.flock(fd, fcntl.LOCK_UN)
+                _ofd(fd, fcntl.F_UNLCK)
+
+
+def pause_seconds(tries: int) -> float:
+    """How long to wait after so many tries in vain."""
+    if tries < len(FIRST_PAUSES_SECONDS):
+        return FIRST_PAUSES_SECONDS[tries] * (0.5 + random())
+    return 0.05 + 0.45 * random() * min(1.0, tries / 16)
+
+
+def _ofd(fd: int, kind: int) -> None:
+    """Lock or unlock the whole file without waiting (struct flock; l_pid must be 0)."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
+    except OSError as error:
+        if error.errno in _BUSY:
+            raise Busy from None
+        if error.errno not in _NOT_HERE:
+            raise
+
+
+def _flock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError as error:
+        if error.errno in _BUSY:
+            raise Busy from None
+        return False  # a file system without it (NFS makes it an fcntl lock: ours already)
+
+
+class Dotlock:
+    """FILE.lock, made so that it works over NFS too: link(2), then count the links."""
+
+    __slots__ = ("_helper", "_mine", "path", "stale_seconds")
+
+    def __init__(self, path: str, stale_seconds: float) -> None:
+        self.path = path + ".lock"
+        self.stale_seconds = stale_seconds
+        self._mine: tuple[int, int, int] | None = None  # device, inode, mtime of the lock we made
+        self._helper = False
+
+    def acquire(self) -> None:
+        """Make it.  Raises Busy if it is somebody's, OSError if it cannot be made here."""
+        try:
+            self._link()
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            self._ask_helper(error)
+
+    def release(self) -> None:
+        """Remove it if it is still ours."""
+        if self._helper:
+            self._helper = False
+            _run(DOTLOCKFILE, "-u", self.path)
+        mine, self._mine = self._mine, None
+        if mine is None:
+            return
+        try:
+            there = os.lstat(self.path)
+            if (there.st_dev, there.st_ino, there.st_mtime_ns) == mine:
+                os.unlink(self.path)
+        except OSError:
+            pass  # gone already
+
+    def _link(self) -> None:
+        post = f"{self.path}.{os.uname().nodename}.{os.getpid()}.{os.urandom(4).hex()}"
+        fd = os.open(post, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(fd, b"%d\n" % os.getpid())
+            for _ in range(2):
+                try:
+                    os.link(post, self.path)
+                except OSError as error:
+                    if error.errno in (errno.EPERM, errno.EOPNOTSUPP):
+                        raise
+                ours = os.fstat(fd)
+                if ours.st_nlink == 2:  # what link() answered does not count (NFS)
+                    self._mine = ours.st_dev, ours.st_ino, ours.st_mtime_ns
+                    return
+                if not self._take_away_stale(ours.st_ctime):
+                    break
+            raise Busy
+        finally:
+            os.close(fd)
+            os.unlink(post)
+
+    def _take_away_stale(self, now: float) -> bool:
+        """Remove a lock that nobody holds any more; `now` is the file system's clock."""
+        try:
+            there = os.lstat(self.path)
+        except FileNotFoundError:
+            return True
+        age = now - there.st_mtime
+        if age < self.stale_seconds and not (age > 2 and self._holder_is_dead()):
+            return False
+        aside = f"{self.path}.{os.getpid()}.{os.urandom(4).hex()}"
+        try:
+            os.rename(self.path, aside)  # of several who think so only one gets it
+            taken = os.lstat(aside)
+            if taken.st_ino != there.st_ino:  # a fresh one came in between: put it back
+                os.link(aside, self.path)
+            os.unlink(aside)
+            return taken.st_ino == there.st_ino
+        except OSError:
+            return False
+
+    def _holder_is_dead(self) -> bool:
+        """The lock names a process of this machine that is not there."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                words = os.read(fd, 256).split()
+            finally:
+                os.close(fd)
+            if len(words) != 1 or not words[0].isdigit() or len(words[0]) > 9 or int(words[0]) < 2:
+                return False  # procmail writes 0; host names mean another machine may be meant
+            os.kill(int(words[0]), 0)
+        except ProcessLookupError:
+            return _local(self.path)
+        except OSError:
+            return False
+        return False
+
+    def _ask_helper(self, error: OSError) -> None:
+        """Have liblockfile's setgid program make it, where the directory is not ours."""
+        if not os.access(DOTLOCKFILE, os.X_OK):
+            raise error
+        code = _run(DOTLOCKFILE, "-l", "-p", "-r", "0", self.path)
+        if code == 0:
+            self._helper = True
+        elif code == 4 or os.path.lexists(self.path):  # L_MAXTRYS: somebody has it
+            raise Busy
+        else:
+            raise error
+
+
+def _local(path: str) -> bool:
+    """Is this directory on a disk of this machine, so that process ids in it are ours?"""
+    place = os.path.realpath(os.path.dirname(path) or ".")
+    best, kind = "", ""
+    try:
+        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
+            for line in mounts:
+                _, point, name, *_ = line.split(" ")
+                if (place + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best):
+                    best, kind = point, name
+    except OSError:
+        return False
+    return bool(kind) and not kind.startswith(("nfs", "cifs", "smb", "fuse", "9p", "afs", "ceph", "gluster"))
+
+
+def _run(program: str, *arguments: str) -> int:
+    """Run a lock helper with nothing of ours but its arguments; its exit code."""
+    null = os.open("/dev/null", os.O_RDWR)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
+        pid = os.posix_spawn(program, [program, *arguments], {"PATH": "/usr/bin:/bin"}, file_actions=actions)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except OSError:
+        return -1
+    finally:
+        os.close(null)

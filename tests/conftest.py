@@ -1,0 +1,40 @@
+"""What a test needs of the machine, and what it means when that is not there.
+
+`need("inetd")` and `need_root()` skip the test, except where MAILCORE_REQUIRE_ALL=1 says that this
+machine must have everything (.ci/run): there they fail it.
+
+Debian's packages of inetd and xinetd exclude each other, so one of them may be unpacked somewhere
+else: MAILCORE_PROGRAMS names more directories to look in.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+PATH = os.pathsep.join(
+    [os.environ.get(name, "") for name in ("PATH", "MAILCORE_PROGRAMS")] + ["/usr/local/sbin", "/usr/sbin", "/sbin"]
+)
+
+
+def missing(what: str) -> None:
+    """End the test: skipped, or failed where nothing may be missing."""
+    if os.environ.get("MAILCORE_REQUIRE_ALL") == "1":
+        pytest.fail(f"{what} is missing, and MAILCORE_REQUIRE_ALL is set", pytrace=False)
+    pytest.skip(f"{what} is missing")
+
+
+def need(program: str) -> str:
+    """The path of a program."""
+    path = shutil.which(program, path=PATH)
+    if path is None:
+        missing(program)
+    return str(path)
+
+
+def need_root() -> None:
+    """Go on only as root."""
+    if os.geteuid() != 0:
+        missing("root")

@@ -1,0 +1,149 @@
+"""Two sessions on one mbox: what each hears of the other, and when (RFC 3501 §5.2, §7.4.1, RFC 2180)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imapd.session import SERVICE
+from mailcore.login.accounts import Account, Peer
+from mailcore.settings import load
+from mailcore.wire import Wait
+from tests.playground import MAILBOXES, Ground
+
+MAIL = b"From late@example.net Sat Nov 14 08:00:00 2026 +0000\nSubject: late\n\nlate\n\n"
+
+
+class Speaker:
+    """One session; `say` gives the lines of the answer, the tag is `t`."""
+
+    def __init__(self, ground: Ground) -> None:
+        settings = load([f"{name}={value}" for name, value in ground.options().items()], "/nonexistent")
+        account = Account("fred", os.getuid(), os.getgid(), str(ground.home))
+        self.talk = SERVICE.session(settings, Peer("pipe", local=True), account, None)
+        self._hear(None)
+
+    def _hear(self, data: bytes | None) -> bytes:
+        said = b""
+        while True:
+            step = self.talk.send(data)
+            if isinstance(step, Wait):
+                return said
+            said, data = said + step, None
+
+    def say(self, line: bytes) -> list[bytes]:
+        return self._hear(b"t " + line + b"\r\n").split(b"\r\n")[:-1]
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    ground = Ground(tmp_path)
+    ground.place("INBOX", (MAILBOXES / "flags.mbox").read_bytes())
+    return ground
+
+
+@pytest.fixture
+def two(ground: Ground) -> Iterator[tuple[Speaker, Speaker]]:
+    """Both have selected INBOX: five messages, UIDs 1 3 5 7 9."""
+    pair = Speaker(ground), Speaker(ground)
+    for speaker in pair:
+        assert speaker.say(b"SELECT INBOX")[-1] == b"t OK [READ-WRITE] SELECT completed"
+    yield pair
+    for speaker in pair:
+        speaker.talk.close()
+
+
+def gone(two: tuple[Speaker, Speaker], numbers: bytes) -> Speaker:
+    """The first one expunges these; the second one has not heard of it."""
+    two[0].say(b"STORE 3 -FLAGS (\\Deleted)")
+    two[1].say(b"NOOP")
+    two[0].say(b"STORE %b +FLAGS.SILENT (\\Deleted)" % numbers)
+    assert two[0].say(b"EXPUNGE")[-1].startswith(b"t OK Expunged")
+    return two[1]
+
+
+def test_flags_are_told(two: tuple[Speaker, Speaker]) -> None:
+    two[0].say(b"STORE 2 +FLAGS (\\Seen $New)")
+    assert two[1].say(b"NOOP") == [
+        b"* FLAGS (Junk $Forwarded $New \\Answered \\Flagged \\Deleted \\Draft \\Seen)",
+        b"* OK [PERMANENTFLAGS (Junk $Forwarded $New \\* \\Answered \\Flagged \\Deleted \\Draft \\Seen)]"
+        b" Permanent flags",
+        b"* 2 FETCH (FLAGS (\\Seen Junk $New))",
+        b"t OK NOOP completed",
+    ]
+    assert two[1].say(b"NOOP") == [b"t OK NOOP completed"]
+    assert two[0].say(b"NOOP") == [b"t OK NOOP completed"]  # it knows
+
+
+def test_one_session_does_not_overwrite_the_other(two: tuple[Speaker, Speaker]) -> None:
+    two[0].say(b"STORE 2 +FLAGS (\\Seen)")
+    assert two[1].say(b"STORE 2 +FLAGS (\\Flagged)")[0] == b"* 2 FETCH (FLAGS (\\Seen \\Flagged Junk))"
+    assert two[0].say(b"NOOP")[0] == b"* 2 FETCH (FLAGS (\\Seen \\Flagged Junk))"
+
+
+@pytest.mark.parametrize("line", [b"FETCH 2:3 BODY.PEEK[TEXT]", b"STORE 2:3 +FLAGS (\\Seen)", b"FETCH 2:3 BODY[TEXT]"])
+def test_no_expunge_is_told_while_numbers_are_meant(two: tuple[Speaker, Speaker], line: bytes) -> None:
+    second = gone(two, b"2")
+    said = second.say(line)
+    assert said[0].startswith(b"* 3 FETCH (")
+    assert said[-1] == b"t NO [EXPUNGEISSUED] Some of the messages no longer exist"
+    assert b"EXPUNGE" not in b"".join(said[:-1])
+    assert second.say(b"NOOP") == [b"* 2 EXPUNGE", b"t OK NOOP completed"]
+    assert second.say(b"FETCH 2 UID") == [b"* 2 FETCH (UID 5)", b"t OK FETCH completed"]
+
+
+def test_search_passes_over_what_is_gone(two: tuple[Speaker, Speaker]) -> None:
+    second = gone(two, b"2")
+    assert second.say(b"SEARCH TEXT example.net") == [b"* SEARCH 1 3 4 5", b"t OK SEARCH completed"]
+
+
+@pytest.mark.parametrize("verb", [b"COPY", b"MOVE"])
+def test_nothing_is_copied_if_one_is_gone(two: tuple[Speaker, Speaker], verb: bytes) -> None:
+    second = gone(two, b"2")
+    second.say(b"CREATE other")
+    assert second.say(b"NOOP")[-1] == b"t OK NOOP completed"
+    second = gone(two, b"2:3")
+    assert second.say(verb + b" 1:3 other")[-1].startswith(b"t NO [EXPUNGEISSUED] ")
+    assert second.say(b"STATUS other (MESSAGES)")[0] == b"* STATUS other (MESSAGES 0)"
+
+
+def test_uid_commands_hear_of_expunges_at_once(two: tuple[Speaker, Speaker]) -> None:
+    second = gone(two, b"1,3")
+    said = second.say(b"UID FETCH 3,7 FLAGS")
+    assert said[:2] == [b"* 2 FETCH (UID 3 FLAGS (Junk))", b"* 4 FETCH (UID 7 FLAGS (\\Draft))"]
+    assert sorted(said[2:4]) in ([b"* 1 EXPUNGE", b"* 2 EXPUNGE"], [b"* 1 EXPUNGE", b"* 3 EXPUNGE"])  # either order
+    assert said[-1] == b"t OK UID FETCH completed"
+
+
+def test_new_mail_is_told_in_every_command(two: tuple[Speaker, Speaker], ground: Ground) -> None:
+    with ground.inbox.open("ab") as file:
+        file.write(MAIL)
+    assert two[0].say(b"FETCH 1 UID")[:2] == [b"* 1 FETCH (UID 1)", b"* 6 EXISTS"]
+    assert two[1].say(b"NOOP")[0] == b"* 6 EXISTS"
+    assert two[0].say(b"FETCH 6 (UID BODY.PEEK[TEXT])")[:2] == [b"* 6 FETCH (UID 10 BODY[TEXT] {6}", b"late"]
+
+
+def test_copy_and_move_into_the_selected_mailbox(two: tuple[Speaker, Speaker]) -> None:
+    assert two[0].say(b"COPY 1 INBOX")[-1] == b"t OK [COPYUID 1700000000 1 10] COPY completed"
+    said = two[0].say(b"MOVE 1 INBOX")
+    assert said[0] == b"* OK [COPYUID 1700000000 1 11] Moved"
+    assert b"* 1 EXPUNGE" in said
+    assert said[-1] == b"t OK MOVE completed"
+    assert two[1].say(b"UID FETCH 10:* UID")[-1] == b"t OK UID FETCH completed"
+    assert two[1].say(b"UID SEARCH ALL")[0] == b"* SEARCH 3 5 7 9 10 11"
+
+
+def test_close_removes_nothing_twice(two: tuple[Speaker, Speaker]) -> None:
+    second = gone(two, b"2,4")
+    assert second.say(b"CLOSE") == [b"t OK CLOSE completed"]
+    assert two[0].say(b"UID SEARCH ALL")[0] == b"* SEARCH 1 5 9"
+
+
+def test_a_mailbox_that_is_no_more(two: tuple[Speaker, Speaker], ground: Ground) -> None:
+    ground.inbox.unlink()
+    said = two[0].say(b"FETCH 1 BODY.PEEK[]")
+    assert said[-1].startswith(b"t NO ")
+    assert two[0].say(b"NOOP")[-1] == b"t OK NOOP completed"

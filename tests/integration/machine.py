@@ -1,0 +1,200 @@
+"""A real machine for the integration tests: users, super-servers, syslog, launchers, clients.
+
+Everything is on loopback, on ports that are free, in directories of the test, and gone at its end.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from tests.conftest import need, need_root
+from tests.playground import interpreter, tree
+
+PASSWORD = "Kanarienvogel-42"
+SECONDS = 20
+
+
+class User:
+    """A real user of this machine, made by useradd with a password set by chpasswd."""
+
+    def __init__(self, name: str) -> None:
+        need_root()
+        self.name = name
+        self.home = Path("/home") / name
+        self.inbox = Path("/var/mail") / name
+        self.remove()
+        run(need("useradd"), "--create-home", "--shell", "/usr/sbin/nologin", name)
+        run(need("chpasswd"), text=f"{name}:{PASSWORD}\n")
+        import pwd
+
+        entry = pwd.getpwnam(name)
+        self.uid, self.gid = entry.pw_uid, entry.pw_gid
+
+    def remove(self) -> None:
+        subprocess.run([need("userdel"), "--remove", "--force", self.name], capture_output=True, check=False)
+        self.inbox.unlink(missing_ok=True)
+
+
+def run(*command: str, text: str = "") -> str:
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def launcher(path: Path, program: str, *arguments: str) -> Path:
+    """A file that starts imapd or ipop3d as the installed launcher does."""
+    python = interpreter()
+    extra = f"sys.argv[1:1] = {list(arguments)!r}\n" if arguments else ""
+    path.write_text(
+        f"#!{python} -IS\nimport sys\nsys.path[:0] = [{str(tree())!r}]\n{extra}"
+        f"from {program}.__main__ import main\nraise SystemExit(main())\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+class Daemon:
+    """A program that stays in the foreground until the test is over."""
+
+    def __init__(self, *command: str, ports: tuple[int, ...] = ()) -> None:
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            for port in ports:
+                wait_for(lambda port=port: answers(port), f"{command[0]} on port {port}")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def answers(port: int) -> bool:
+    """Something listens there; asked of the kernel, so that no server is started by asking."""
+    wanted = f"{port:04X}"
+    with open("/proc/net/tcp") as table:
+        return any(line.split()[1].endswith(":" + wanted) and line.split()[3] == "0A" for line in list(table)[1:])
+
+
+def wait_for(fact: object, what: str, seconds: float = SECONDS) -> object:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        value = fact()  # type: ignore[operator]
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+class Syslog:
+    """/dev/log, where this machine has nobody who listens there."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("/dev/log")
+        os.chmod("/dev/log", 0o666)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                line = self.socket.recv(8192)
+            except OSError:
+                return
+            self.lines.append(line.rstrip(b"\0\n").decode())
+
+    def saw(self, text: str) -> bool:
+        return any(text in line for line in self.lines)
+
+    def close(self) -> None:
+        os.unlink("/dev/log")
+        self.socket.close()
+
+
+def open_syslog() -> Syslog | None:
+    """Listen to syslog; None where a real one does, which is not to be disturbed."""
+    need_root()
+    if os.path.exists("/dev/log"):
+        probe = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            probe.connect("/dev/log")
+            return None
+        except OSError:
+            os.unlink("/dev/log")  # left by somebody who is gone
+        finally:
+            probe.close()
+    return Syslog()
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def status(pid: int) -> dict[str, list[str]]:
+    """/proc/PID/status as words."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def descriptors(pid: int) -> dict[int, str]:
+    names = {}
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            names[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:
+            continue
+    return names
+
+
+class Line:
+    """A connection as lines."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+        self.file = self.socket.makefile("rwb")
+
+    def hear(self) -> str:
+        return self.file.readline().decode("latin-1").rstrip("\r\n")
+
+    def say(self, line: str) -> None:
+        self.file.write(line.encode() + b"\r\n")
+        self.file.flush()
+
+    def ask(self, line: str) -> str:
+        self.say(line)
+        return self.hear()
+
+    def until(self, tag: str) -> list[str]:
+        """IMAP: all lines up to the tagged one."""
+        lines = [self.hear()]
+        while not lines[-1].startswith(tag + " "):
+            assert lines[-1], f"the connection ended: {lines}"
+            lines.append(self.hear())
+        return lines
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()

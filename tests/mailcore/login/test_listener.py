@@ -1,0 +1,175 @@
+"""mailcore.login.listener: addresses, children, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from mailcore import log
+from mailcore.login import listener
+from mailcore.login.listener import BadAddress, Listener, open_sockets, split
+from mailcore.settings import Settings
+from tests.mailcore.login.parrot import SERVICE
+
+SECONDS = 10
+
+
+@pytest.mark.parametrize(
+    "address, parts",
+    [
+        ("127.0.0.1:1143", ("127.0.0.1", 1143)),
+        ("[::1]:1143", ("::1", 1143)),
+        ("localhost:0", ("localhost", 0)),
+        (":143", ("", 143)),
+    ],
+)
+def test_addresses(address, parts):
+    assert split(address) == parts
+
+
+@pytest.mark.parametrize(
+    "address", ["", "1143", "host", "host:", "host:imap", "::1:1143", "h:65536", "h:-1", "h:\u0661"]
+)
+def test_no_addresses(address):
+    with pytest.raises(BadAddress):
+        split(address)
+
+
+def test_a_port_in_use_is_said(tmp_path):
+    (sock,) = open_sockets("127.0.0.1:0")
+    with pytest.raises(BadAddress):
+        open_sockets(f"127.0.0.1:{sock.getsockname()[1]}")
+    sock.close()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A listener in a fork: its address and its pid."""
+    pids = []
+
+    def start(address="127.0.0.1:0", idle_seconds=0, **values):
+        (sock,) = open_sockets(address)
+        (tmp_path / "empty").mkdir(mode=0o755, exist_ok=True)
+        values = {"gatekeeper_root": str(tmp_path / "empty"), **values}
+        pid = os.fork()
+        if pid == 0:
+            try:
+                log.open_log = lambda ident: None
+                os._exit(Listener(SERVICE, Settings(**values), [sock], idle_seconds).run())
+            finally:
+                os._exit(99)
+        where = sock.getsockname()[:2]
+        sock.close()
+        pids.append(pid)
+        return where, pid
+
+    yield start
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+
+
+def call(where):
+    client = socket.create_connection(where, timeout=SECONDS)
+    file = client.makefile("rb")
+    return client, file
+
+
+def ended(pid, seconds=SECONDS):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    raise AssertionError("still there")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0"])
+def test_every_connection_is_served(start, address):
+    where, _ = start(address)
+    for _ in range(5):
+        client, file = call(where)
+        assert file.readline() == b"HELLO\r\n"
+        client.sendall(b"QUIT\r\n")
+        assert file.read() == b"BYE\r\n"
+
+
+def test_many_at_once_up_to_the_cap(start):
+    where, _ = start(listen_children=3)
+    calls = [call(where) for _ in range(4)]
+    assert [file.readline() for _, file in calls[:3]] == [b"HELLO\r\n"] * 3
+    calls[3][0].settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        calls[3][0].recv(1)
+    calls[0][0].sendall(b"QUIT\r\n")
+    calls[3][0].settimeout(SECONDS)
+    assert calls[3][0].recv(100) == b"HELLO\r\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_term_ends_it_and_its_children(start, number):
+    where, pid = start()
+    client, file = call(where)
+    assert file.readline() == b"HELLO\r\n"
+    client.sendall(b"WHAT\r\n")
+    assert file.readline() == b"WHAT\r\n"
+    os.kill(pid, number)
+    assert file.readline() == b"SORRY Server shutting down\r\n"
+    assert ended(pid) == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(where, timeout=SECONDS)
+
+
+def test_it_ends_where_nobody_calls(start):
+    where, pid = start(idle_seconds=0.3)
+    client, file = call(where)
+    file.readline()
+    time.sleep(0.6)
+    assert os.waitpid(pid, os.WNOHANG) == (0, 0)  # not while somebody is served
+    client.sendall(b"QUIT\r\n")
+    assert ended(pid, 3) == 0
+
+
+def test_children_are_reaped(start):
+    where, pid = start()
+    for _ in range(3):
+        client, file = call(where)
+        client.sendall(b"QUIT\r\n")
+        file.read()
+    time.sleep(0.3)
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        assert children.read().split() == []
+
+
+def test_a_child_has_no_other_connection(start):
+    """A session must not hold the listening socket or its neighbours' connections."""
+    where, pid = start()
+    calls = [call(where) for _ in range(3)]
+    for client, file in calls:
+        file.readline()
+        client.sendall(b"WHAT\r\n")
+        file.readline()
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        for child in children.read().split():
+            sockets = [os.readlink(f"/proc/{child}/fd/{fd}") for fd in os.listdir(f"/proc/{child}/fd")]
+            mine = {name for name in sockets if name.startswith("socket:")}
+            assert len(mine) == 2, sockets  # the connection and the channel
+
+
+def test_a_sockets_owner_gets_it_back(monkeypatch):
+    (sock,) = open_sockets("127.0.0.1:0")
+    seen = []
+    monkeypatch.setattr(listener.Listener, "run", lambda self: seen.append(self) or 0)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(listener.adopt(SERVICE, Settings(listen_idle_seconds=7), sock.fileno()) or int(seen[0].idle_seconds))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    sock.close()

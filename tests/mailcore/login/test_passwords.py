@@ -1,0 +1,122 @@
+"""mailcore.login.passwords: the passwd-file."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from passlib.hash import pbkdf2_sha256, sha256_crypt, sha512_crypt
+
+from mailcore.login import passwords
+from mailcore.login.passwords import Unusable, verify
+
+CHEAP = sha512_crypt.using(rounds=1000)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(*lines, mode=0o600):
+        path = tmp_path / "passwd"
+        path.write_bytes("".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape"))
+        path.chmod(mode)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("scheme", [CHEAP, sha256_crypt.using(rounds=1000), pbkdf2_sha256.using(rounds=1000)])
+def test_right_and_wrong(write, scheme):
+    path = write("# accounts", "", f"fred:{scheme.hash('secret')}:1000:1001:Fred:/home/fred")
+    account = verify(path, "fred", b"secret")
+    assert (account.name, account.uid, account.gid, account.home, account.location) == (
+        "fred", 1000, 1001, "/home/fred", "",
+    )  # fmt: skip
+    assert verify(path, "fred", b"secret ") is None
+    assert verify(path, "Fred", b"secret") is None
+    assert verify(path, "bob", b"secret") is None
+
+
+def test_bcrypt_as_current_libraries_make_it(write):
+    bcrypt = pytest.importorskip("bcrypt")
+    path = write(f"fred:{bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}:1000:1000::/h")
+    assert verify(path, "fred", b"secret").uid == 1000
+    assert verify(path, "fred", b"wrong") is None
+
+
+def test_a_location_may_have_colons(write):
+    path = write(f"fred:{CHEAP.hash('x')}:1:1::/h:mbox:~/mail:INBOX=/spool/%u")
+    assert verify(path, "fred", b"x").location == "mbox:~/mail:INBOX=/spool/%u"
+
+
+def test_the_first_of_two_lines_counts(write):
+    path = write(f"fred:{CHEAP.hash('one')}:1:1::/h", f"fred:{CHEAP.hash('two')}:2:2::/h")
+    assert verify(path, "fred", b"one").uid == 1
+    assert verify(path, "fred", b"two") is None
+
+
+@pytest.mark.parametrize("hashed", ["", "!", "*", "x", "!$6$abc", "plain", "$6$", "$9$x$y", "$6$a$short"])
+def test_a_hash_that_is_none_lets_nobody_in(write, hashed):
+    path = write(f"fred:{hashed}:1:1::/h", f"bob:{CHEAP.hash('secret')}:1:1::/h")
+    for password in (b"", b"x", b"!", b"*", b"plain", hashed.encode(), b"secret"):
+        assert verify(path, "fred", password) is None
+
+
+@pytest.mark.parametrize(
+    "numbers", ["-1:1", "x:1", "1:x", "1:", "4294967295:1", "99999999999:1", "1.5:1", "\u0661:1", "9" * 5000 + ":1"]
+)
+def test_a_uid_that_is_none_lets_nobody_in(write, numbers):
+    path = write(f"fred:{CHEAP.hash('x')}:{numbers}::/h")
+    assert verify(path, "fred", b"x") is None
+
+
+def test_without_numbers_it_is_the_system_user(write):
+    path = write(f"daemon:{CHEAP.hash('x')}", f"no_such_user:{CHEAP.hash('x')}")
+    assert verify(path, "daemon", b"x").uid == 1
+    assert verify(path, "no_such_user", b"x") is None
+
+
+@pytest.mark.parametrize("password", [b"\xff\xfe", b"x" * 5000, "pässword".encode()])
+def test_any_password_bytes(write, password):
+    path = write(f"fred:{CHEAP.hash('secret')}:1:1::/h")
+    assert verify(path, "fred", password) is None
+
+
+def test_an_unknown_user_costs_one_hash_of_the_same_kind(write, monkeypatch):
+    path = write("locked:!:1:1::/h", f"fred:{CHEAP.hash('secret')}:1:1::/h")
+    seen = []
+    right = passwords._right
+    monkeypatch.setattr(passwords, "_right", lambda word, hashed: seen.append(hashed) or right(word, hashed))
+    for user in ("fred", "nobody-here", "locked"):
+        verify(path, user, b"wrong")
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+
+
+def test_even_an_empty_file_costs_a_hash(write, monkeypatch):
+    seen = []
+    monkeypatch.setattr(passwords, "_right", lambda word, hashed: seen.append(hashed))
+    assert verify(write(""), "fred", b"x") is None
+    assert seen == [passwords.NOBODYS]
+    assert passwords._known(passwords.NOBODYS)
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_file_that_others_can_write_is_not_used(write, mode):
+    with pytest.raises(Unusable):
+        verify(write(f"fred:{CHEAP.hash('x')}:1:1::/h", mode=mode), "fred", b"x")
+
+
+def test_what_is_no_file_is_not_used(tmp_path):
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    for path in (tmp_path, tmp_path / "none", tmp_path / "fifo"):
+        with pytest.raises(Unusable):
+            verify(str(path), "fred", b"x")
+
+
+def test_somebody_elses_file_is_not_used(write):
+    if os.geteuid():
+        pytest.skip("only root can make one")
+    path = write(f"fred:{CHEAP.hash('x')}:1:1::/h")
+    os.chown(path, 65534, 65534)
+    with pytest.raises(Unusable):
+        verify(path, "fred", b"x")

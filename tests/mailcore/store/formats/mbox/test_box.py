@@ -1,0 +1,402 @@
+"""A session on an mbox: what it sees, changes, and is told."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from mailcore.errors import Expunged, NoSuchMailbox, NotAMailbox, ReadOnly
+from mailcore.store.mailbox import Incoming
+
+# --- opening and reading -----------------------------------------------------------------
+
+
+def test_missing_inbox_is_empty_and_append_makes_it(spool, subjects, agrees):
+    box = spool.open()
+    assert len(box) == 0 and box.uid_validity and box.uid_next == 1
+    validity = box.uid_validity
+    assert box.append([Incoming(b"Subject: a\r\n\r\nhi\r\n")]) == [1]
+    assert box.news().exists == 1
+    assert subjects(box) == ["a"]
+    assert box.uid_validity == validity
+    assert os.stat(spool.path).st_mode & 0o777 == 0o600
+    agrees(box)
+
+
+def test_missing_folder_is_no_mailbox(spool):
+    with pytest.raises(NoSuchMailbox):
+        spool.open(inbox=False)
+
+
+def test_what_is_no_mailbox_is_not_touched(spool):
+    spool.path.write_bytes(b"\n\nhello\nFrom x Sat Nov 21 12:00:00 2026\n\n")
+    before = spool.path.read_bytes(), os.stat(spool.path).st_mtime_ns
+    with pytest.raises(NotAMailbox, match="line 3"):
+        spool.open()
+    assert (spool.path.read_bytes(), os.stat(spool.path).st_mtime_ns) == before
+
+
+def test_a_link_a_directory_and_a_fifo_are_no_mailboxes(spool, tmp_path):
+    (tmp_path / "real").write_bytes(spool.message("a"))
+    os.symlink(tmp_path / "real", spool.path)
+    with pytest.raises(NotAMailbox):
+        spool.open(readonly=True)
+    with pytest.raises(NotAMailbox):
+        spool.open(path=tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(NotAMailbox):
+        spool.open(path=tmp_path / "fifo", readonly=True)
+
+
+def test_sizes_are_the_octets_served(spool):
+    bodies = ["one\ntwo", "", "\n\n", "caf\u00e9\0\n\rx", "x" * 5000]
+    spool.path.write_bytes(b"".join(spool.message("m", body, "Status: R\nX-UID: 5\n") for body in bodies))
+    box = spool.open()
+    for uid in box.uids:
+        text = box.text(uid)
+        assert b"Status" not in text and b"X-UID" not in text
+        wire = text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        assert box.octets(uid) == len(wire)
+        assert text.startswith(box.header(uid)) and box.header(uid).endswith(b"\n\n")
+
+
+def test_dates_and_counts(spool):
+    spool.path.write_bytes(
+        b"From a Sat Nov 21 12:00:00 2026 +0100\nSubject: a\nStatus: RO\n\n1\n\n"
+        b"From b Sat Nov 21 12:00:00 +0000 2026\nSubject: b\n\n2\n\n"
+    )
+    box = spool.open()
+    assert box.internal_date(1) == (1795258800, 60)
+    assert box.internal_date(2) == (1795262400, 0)
+    assert (box.unseen, box.first_unseen, box.recent) == (1, 2, 1)
+    assert box.flags(1) == {"\\Seen"} and box.flags(2) == {"\\Recent"}
+
+
+def test_a_large_text_is_read_in_pieces(spool):
+    body = "".join(f"line {number}\n" for number in range(50_000))
+    spool.path.write_bytes(spool.message("big", body))
+    small = spool.open()
+    whole = small.text(1)
+    spool.settings.text_octets = 1000
+    box = spool.open()
+    text = box.text(1)
+    assert not isinstance(text, bytes) and len(text) == len(whole)
+    for span in (slice(0, 5), slice(3, 40), slice(10, 300_000), slice(300_000, None), slice(-7, None), slice(9, 9)):
+        assert text[span] == whole[span]
+    assert text.find(b"line 49999") == whole.find(b"line 49999")
+    assert text.find(b"no such") == -1
+    spool.deliver(spool.message("next"))
+    assert text[:] == whole
+    box.remove([1])
+    with pytest.raises(Expunged):
+        text[100_000:100_010]
+
+
+# --- flags -------------------------------------------------------------------------------
+
+
+def test_flags_lie_in_the_file_when_store_returns(spool, agrees):
+    spool.fill("a", "b", "c")
+    box = spool.open()
+    size = spool.path.stat().st_size
+    box.store([2], "+", ["\\Seen", "\\flagged", "$Junk", "work"])
+    assert spool.path.stat().st_size == size, "padding takes it"
+    data = spool.path.read_bytes()
+    assert b"Status: RO\nX-Status: F   \nX-Keywords: $Junk work" in data
+    assert box.flags(2) == {"\\Seen", "\\Flagged", "$Junk", "work", "\\Recent"}
+    box.store([2], "-", ["WORK"])
+    assert box.flags(2) == {"\\Seen", "\\Flagged", "$Junk", "\\Recent"}
+    box.store([1, 2], "=", ["\\Draft"])
+    assert box.flags(2) == {"\\Draft", "\\Recent"} and box.flags(1) == {"\\Draft", "\\Recent"}
+    assert box.keywords == ["$Junk", "work"]
+    assert not box.news().changed, "what we did ourselves is no news"
+    agrees(box)
+
+
+def test_many_keywords_make_room(spool, agrees, subjects):
+    spool.fill("a", "b", "c")
+    box = spool.open()
+    names = [f"keyword-number-{number}" for number in range(70)]
+    for name in names:
+        box.store([1, 2], "+", [name])
+    agrees(box)
+    assert subjects(box) == ["a", "b", "c"]
+    assert box.flags(2) == {*names, "\\Recent"}
+    box.close()
+    spool.forget_index()
+    again = spool.open()
+    assert again.flags(1) == set(names) and again.flags(3) == set()
+
+
+def test_store_names_what_is_gone(spool):
+    spool.fill("a", "b")
+    one, two = spool.open(), spool.open()
+    two.remove([1])
+    assert one.store([1, 2], "+", ["\\Seen"]) == [1]
+    assert one.flags(2) >= {"\\Seen"}
+
+
+def test_examine_changes_nothing(spool):
+    spool.fill("a")
+    before = spool.path.read_bytes(), os.stat(spool.path).st_mtime_ns
+    box = spool.open(readonly=True)
+    for change in (
+        lambda: box.store([1], "+", ["\\Seen"]),
+        lambda: box.append([Incoming(b"x")]),
+        lambda: box.expunge(),
+        lambda: box.remove([1]),
+    ):
+        with pytest.raises(ReadOnly):
+            change()
+    assert box.recent == 1
+    box.close()
+    assert (spool.path.read_bytes(), os.stat(spool.path).st_mtime_ns) == before
+    assert spool.open().recent == 1, "EXAMINE takes no \\Recent away"
+    assert spool.open().recent == 0
+
+
+# --- expunge -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", [[1], [2], [5], [1, 2], [2, 4], [4, 5], [1, 5], [1, 2, 3, 4, 5]])
+def test_expunge(spool, agrees, subjects, gone):
+    words = ["a", "b", "c", "d", "e"]
+    spool.fill(*words)
+    box = spool.open()
+    box.store(gone, "+", ["\\Deleted"])
+    assert box.expunge() == gone
+    assert len(box) == 5, "the view waits for news"
+    with pytest.raises(Expunged):
+        box.text(gone[0])
+    assert box.news(expunges=False).expunged == []
+    news = box.news()
+    assert news.expunged == [uid - told for told, uid in enumerate(gone)]
+    assert news.exists is None
+    left = [word for number, word in enumerate(words, 1) if number not in gone]
+    assert subjects(box) == left
+    agrees(box)
+    box.close()
+    spool.forget_index()
+    if left:
+        again = spool.open()
+        assert (list(again.uids), again.uid_next) == ([n for n in range(1, 6) if n not in gone], 6)
+        assert again.uid_validity == box.uid_validity
+
+
+def test_expunge_of_some(spool):
+    spool.fill("a", "b", "c")
+    box = spool.open()
+    box.store([1, 3], "+", ["\\Deleted"])
+    assert box.expunge([2, 3, 9]) == [3]
+    assert box.expunge([]) == []
+    assert box.remove([2]) == [2]
+    assert box.news().expunged == [2, 2]
+    assert list(box.uids) == [1]
+
+
+# --- append, copy, move ------------------------------------------------------------------
+
+
+def test_append_keeps_content_flags_and_date(spool, agrees):
+    spool.fill("a")
+    box = spool.open()
+    content = b"Subject: x\r\nStatus: RO\r\nX-UID: 9\r\nFrom me\r\n\r\nFrom here\r\n>From\0\r\n\xff\rz\r\n\r\n"
+    plain = Incoming(content, ["\\Flagged", "$New"], (1_000_000_000, -330))
+    others = [Incoming(b"no header at all"), Incoming(b"\r\nbody only\r\n"), Incoming(b"")]
+    assert box.append([plain, *others]) == [2, 3, 4, 5]
+    agrees(box)
+    news = box.news()
+    assert (news.exists, news.keywords) == (5, True)
+    assert box.flags(2) - {"\\Recent"} == {"\\Flagged", "$New"}
+    assert box.internal_date(2) == (1_000_000_000, -330)
+    assert box.text(2) == (
+        b"Subject: x\nX-Original-Status: RO\nX-Original-X-UID: 9\n>From me\n\n>From here\n>From\0\n\xff\rz\n\n"
+    )
+    assert box.text(3) == b"no header at all\n\n"
+    assert box.text(4) == b"\nbody only\n"
+    assert box.text(5) == b"\n"
+    assert [box.octets(uid) for uid in box.uids] == [
+        len(box.text(uid).replace(b"\n", b"\r\n")) for uid in box.uids
+    ]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n", b"\r\n\r\n"])
+def test_append_separates_itself(spool, agrees, subjects, end):
+    spool.path.write_bytes(b"From a Sat Nov 21 12:00:00 2026\nSubject: a\n\nbody" + end)
+    box = spool.open()
+    box.append([Incoming(b"Subject: b\n\nx\n")])
+    box.news()
+    assert subjects(box) == ["a", "b"]
+    assert list(box.uids) == [1, 2]
+    agrees(box)
+
+
+def test_copy_and_move(spool, tmp_path, agrees, subjects):
+    spool.fill("a", "b", "c")
+    other = tmp_path / "other"
+    other.write_bytes(b"")
+    box, target = spool.open(), spool.open(inbox=False, path=other)
+    box.store([1, 3], "+", ["\\Seen", "$Work"])
+    assert box.copy([1, 3], target) == [(1, 1), (3, 2)]
+    assert target.news().exists == 2
+    assert subjects(target) == ["a", "c"]
+    assert target.flags(2) >= {"\\Seen", "$Work"}
+    assert target.text(2) == box.text(3) and target.internal_date(2) == box.internal_date(3)
+    assert box.move([2], target) == [(2, 3)]
+    assert box.news().expunged == [2]
+    target.news()
+    assert subjects(target) == ["a", "c", "b"]
+    assert box.copy([1], box) == [(1, 4)]
+    with pytest.raises(Expunged):
+        box.copy([1, 2], target)
+    target.refresh()
+    assert target.news().exists is None, "all or none"
+    agrees(box)
+    agrees(target)
+
+
+def test_a_copy_too_large_for_memory(spool, tmp_path):
+    spool.settings.text_octets = 3000
+    body = "".join(f"{number}\n" for number in range(2000))
+    spool.path.write_bytes(spool.message("a", body) + spool.message("b") + spool.message("c", body))
+    (tmp_path / "other").write_bytes(b"")
+    box, target = spool.open(), spool.open(inbox=False, path=tmp_path / "other")
+    box.copy([1, 2, 3], target)
+    target.news()
+    for uid in (1, 2, 3):
+        assert target.text(uid)[:] == box.text(uid)[:]
+
+
+# --- what others do ----------------------------------------------------------------------
+
+
+def test_a_delivery_is_told(spool, subjects):
+    spool.fill("a")
+    box = spool.open()
+    spool.deliver(spool.message("b"), spool.message("c"))
+    box.refresh()
+    assert len(box) == 1
+    news = box.news()
+    assert (news.exists, news.recent, news.expunged, news.changed) == (3, 3, [], [])
+    assert subjects(box) == ["a", "b", "c"]
+    assert not box.news()
+
+
+def test_two_sessions(spool, agrees):
+    spool.fill("a", "b", "c")
+    one, two = spool.open(), spool.open()
+    assert (one.recent, two.recent) == (3, 0)
+    one.store([2], "+", ["\\Seen", "$K"])
+    two.refresh()
+    news = two.news()
+    assert (news.changed, news.keywords) == ([2], True)
+    assert two.flags(2) == {"\\Seen", "$K"}
+    two.store([1, 3], "+", ["\\Deleted"])
+    two.expunge()
+    one.refresh()
+    assert one.flags(1) is not None
+    with pytest.raises(Expunged):
+        one.text(1)
+    one.append([Incoming(b"Subject: d\n\nd\n")])
+    assert one.news(expunges=False).exists == 4
+    assert one.news().expunged == [1, 2]
+    assert list(one.uids) == [2, 4]
+    two.refresh()
+    two.news()
+    assert list(two.uids) == [2, 4]
+    agrees(one)
+    agrees(two)
+
+
+@pytest.mark.parametrize("how", ["unlink", "rename", "shrink", "replace"])
+def test_the_file_is_taken_away_or_replaced(spool, subjects, how):
+    spool.fill("a", "b", "c")
+    box = spool.open()
+    validity = box.uid_validity
+    data = spool.path.read_bytes()
+    if how == "unlink":
+        spool.path.unlink()
+    elif how == "rename":
+        (spool.root / "new").write_bytes(data + spool.message("d"))
+        os.rename(spool.root / "new", spool.path)
+    elif how == "shrink":
+        spool.path.write_bytes(data[: data.index(b"From c@")])
+    else:
+        spool.path.write_bytes(spool.message("x") + spool.message("y"))
+    box.refresh()
+    box.news()
+    expected = {"unlink": [], "rename": [1, 2, 3, 4], "shrink": [1, 2], "replace": [4, 5]}[how]
+    assert list(box.uids) == expected
+    assert subjects(box) == {"rename": list("abcd"), "shrink": ["a", "b"], "replace": ["x", "y"]}.get(how, [])
+    assert box.uid_validity == validity
+    if how == "unlink":
+        spool.fill("n")
+        box.refresh()
+        assert box.news().exists == 1
+        assert list(box.uids) == [4]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_the_file_comes_back(spool, told):
+    spool.fill("a", "b")
+    box = spool.open()
+    os.rename(spool.path, spool.root / "away")
+    box.refresh()
+    with pytest.raises(Expunged):
+        box.text(1)
+    if told:
+        assert box.news().expunged == [1, 1]
+    os.rename(spool.root / "away", spool.path)
+    spool.deliver(spool.message("c"))
+    box.refresh()
+    box.news()
+    assert list(box.uids) == ([3] if told else [1, 2, 3])
+    assert list(spool.open().uids) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_half_a_delivery_under_a_dot_lock_is_no_mail(spool, readonly, monkeypatch):
+    from mailcore.store.formats.mbox import box as module
+
+    monkeypatch.setattr(module, "SOON_SECONDS", 0.2)
+    spool.fill("a")
+    box = spool.open(readonly)
+    lock = spool.root / "inbox.lock"
+    lock.write_text("")
+    mail = spool.message("b", "one\ntwo")
+    spool.deliver(mail[:-8])
+    box.refresh()
+    if not readonly:
+        assert not box.news(), "later"
+    spool.deliver(mail[-8:])
+    lock.unlink()
+    box.refresh()
+    assert box.news().exists == 2
+    assert bytes(box.text(box.uids[-1])) == b"Subject: b\n\none\ntwo\n"
+    if not readonly:
+        assert list(box.uids) == [1, 2]
+
+
+def test_close_writes_what_was_put_off(spool, monkeypatch, agrees):
+    from mailcore.store.formats.mbox import box as module
+
+    monkeypatch.setattr(module, "LAZY_OCTETS", 10)
+    spool.fill("a", "b")
+    box = spool.open()
+    assert b"X-UID" not in spool.path.read_bytes()
+    agrees(box)
+    box.close()
+    assert spool.path.read_bytes().count(b"X-UID") == 2
+    spool.forget_index()
+    assert spool.open().uid_validity == box.uid_validity
+
+
+def test_no_place_for_a_journal_is_read_only(spool):
+    spool.fill("a")
+    spool.settings.index_directory = "/proc/nowhere"
+    box = spool.open()
+    assert box.readonly
+    assert box.text(1) == b"Subject: a\n\na body\n"
+    with pytest.raises(ReadOnly):
+        box.store([1], "+", ["\\Seen"])

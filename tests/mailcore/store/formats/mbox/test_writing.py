@@ -1,0 +1,71 @@
+"""In place where it fits, through the journal where not."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailcore.store.formats.mbox import journal
+
+
+@pytest.fixture
+def performed(monkeypatch):
+    plans = []
+    real = journal.perform
+
+    def perform(fd, path, plan, home):
+        plans.append(plan)
+        return real(fd, path, plan, home)
+
+    monkeypatch.setattr(journal, "perform", perform)
+    return plans
+
+
+def test_flags_need_no_journal(spool, performed, agrees):
+    spool.fill("a", "b", "c")
+    box = spool.open()
+    assert len(performed) == 1 and performed[0].first < 100
+    box.store([1, 2, 3], "+", ["\\Seen", "$Key"])
+    box.store([2], "=", [])
+    assert len(performed) == 1
+    agrees(box)
+
+
+def test_only_what_lies_behind_is_written_anew(spool, performed, agrees):
+    spool.fill("a", "b", "c")
+    box = spool.open()
+    second = spool.path.read_bytes().index(b"From b@")
+    box.store([2], "+", ["k" * 60])
+    assert performed[-1].first > second
+    box.remove([3])
+    third = len(spool.path.read_bytes())
+    assert (performed[-1].first, performed[-1].pieces) == (third, [])
+    agrees(box)
+
+
+def test_in_place_before_and_anew_behind(spool, agrees):
+    """A message that fits, before and behind one that does not."""
+    spool.fill("a", "b", "c")
+    box = spool.open()
+    box.store([2], "+", ["k" * 60])
+    box.store([1, 2, 3], "+", ["l" * 20, "\\Flagged"])
+    agrees(box)
+    spool.forget_index()
+    box.close()
+    again = spool.open()
+    assert [again.flags(uid) for uid in (1, 3)] == [{"\\Flagged", "l" * 20}] * 2
+    assert again.flags(2) == {"\\Flagged", "l" * 20, "k" * 60}
+
+
+def test_a_lost_base_line_comes_back(spool, agrees):
+    spool.fill("a", "b", "c")
+    box = spool.open()
+    validity = box.uid_validity
+    box.close()
+    data = spool.path.read_bytes()
+    spool.path.write_bytes(data[data.index(b"From b@") :])
+    spool.open().close()
+    assert b"X-IMAPbase: %010d %010d" % (validity, 3) in spool.path.read_bytes()
+    spool.forget_index()
+    box = spool.open()
+    assert (box.uid_validity, list(box.uids)) == (validity, [2, 3])
+    agrees(box)

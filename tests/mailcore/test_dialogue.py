@@ -1,0 +1,173 @@
+"""mailcore.dialogue: one driver between a conversation and two descriptors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from mailcore.dialogue import Dialogue
+from mailcore.errors import Hangup, Silence, Terminated
+from mailcore.wire import Wait, Wire
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def test_what_is_said_goes_out_in_one_send_before_the_wait(pair):
+    ours, theirs = pair
+
+    def talk():
+        yield b"one\r\n"
+        yield b"two\r\n"
+        yield Wait(1)
+
+    theirs.send(b"x")
+    Dialogue(ours.fileno(), ours.fileno()).converse(talk())
+    assert theirs.recv(100) == b"one\r\ntwo\r\n"
+
+
+def test_the_return_value_comes_through_and_the_last_words_are_sent(pair):
+    ours, theirs = pair
+
+    def talk():
+        line = yield from Wire(1).line(10)
+        yield b"bye\r\n"
+        return line
+
+    theirs.send(b"hello\r\n")
+    assert Dialogue(ours.fileno(), ours.fileno()).converse(talk()) == b"hello"
+    assert theirs.recv(100) == b"bye\r\n"
+
+
+def test_a_question_goes_to_who_answers(pair):
+    ours, _ = pair
+
+    def talk():
+        return (yield ("what", "now"))
+
+    assert Dialogue(ours.fileno(), ours.fileno()).converse(talk(), ask=lambda question: question[1]) == "now"
+    with pytest.raises(TypeError):
+        Dialogue(ours.fileno(), ours.fileno()).converse(talk())
+
+
+def test_silence_is_raised_inside_the_conversation(pair):
+    ours, theirs = pair
+
+    def talk():
+        try:
+            yield Wait(0.05)
+        except Silence:
+            yield b"too slow\r\n"
+
+    Dialogue(ours.fileno(), ours.fileno()).converse(talk())
+    assert theirs.recv(100) == b"too slow\r\n"
+
+
+def test_the_deadline_is_for_the_whole_conversation(pair):
+    ours, theirs = pair
+
+    def talk():
+        while True:
+            yield Wait(10)
+
+    stop = threading.Event()
+
+    def drip():
+        while not stop.wait(0.02):
+            theirs.send(b"x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    started = time.monotonic()
+    with pytest.raises(Silence):
+        Dialogue(ours.fileno(), ours.fileno(), deadline_seconds=0.3).converse(talk())
+    stop.set()
+    thread.join()
+    assert time.monotonic() - started < 5
+
+
+def test_another_descriptor_wakes_the_wait(pair):
+    ours, theirs = pair
+    reader, writer = os.pipe()
+    os.write(writer, b"!")
+    heard = []
+
+    def talk():
+        heard.append((yield Wait(5, reader)))
+        os.read(reader, 1)
+        heard.append((yield Wait(0.01, reader)))
+        theirs.send(b"client")
+        heard.append((yield Wait(5, reader)))
+
+    Dialogue(ours.fileno(), ours.fileno()).converse(talk())
+    os.close(reader)
+    os.close(writer)
+    assert heard == [None, None, b"client"]
+
+
+def test_a_client_that_left_is_a_hangup(pair):
+    ours, theirs = pair
+    theirs.close()
+
+    def talk():
+        for _ in range(100):
+            yield b"x" * 100_000
+        yield Wait(1)
+
+    with pytest.raises(Hangup):
+        Dialogue(ours.fileno(), ours.fileno()).converse(talk())
+
+
+def test_a_signal_ends_only_a_wait(pair):
+    """TERM in the middle of work is kept until the work is done (R27)."""
+    ours, theirs = pair
+    done = []
+
+    def talk():
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("work after the signal")
+        try:
+            yield Wait(10)
+        except Terminated:
+            yield b"bye\r\n"
+
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)
+    try:
+        dialogue = Dialogue(ours.fileno(), ours.fileno())
+        dialogue.obey_signals()
+        dialogue.converse(talk())
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGHUP, before[1])
+    assert done == ["work after the signal"]
+    assert theirs.recv(100) == b"bye\r\n"
+
+
+def test_files_and_pipes_do(tmp_path):
+    (tmp_path / "in").write_bytes(b"a\r\nb\r\n")
+    source = os.open(tmp_path / "in", os.O_RDONLY)
+    target = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
+
+    def talk():
+        wire = Wire(1)
+        try:
+            while True:
+                line = yield from wire.line(10)
+                yield line.upper() + b"\r\n"
+        except Hangup:
+            return
+
+    Dialogue(source, target).converse(talk())
+    os.close(source)
+    os.close(target)
+    assert (tmp_path / "out").read_bytes() == b"A\r\nB\r\n"

@@ -1,0 +1,216 @@
+"""The rules of the house that matter: who may import whom, and what a greeting may cost.
+
+DESIGN.md says why; here they are kept true.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.playground import ROOT, Ground, program
+
+FILES = sorted(path for package in ("mailcore", "imapd", "ipop3d") for path in (ROOT / package).rglob("*.py"))
+
+# Floors, from the ground up; a module may import its own floor and those below it.
+GROUND, SPEECH, MESSAGE, SERVICES, SERVERS, DOORS = range(6)
+GROUND_FILES = {"mailcore", "mailcore.errors", "mailcore.settings", "mailcore.log"}
+SPEECH_FILES = {"mailcore.wire", "mailcore.dialogue", "mailcore.commands"}
+DOOR_NAMES = ("__main__", "options")
+
+# Third parties have one door each.
+THIRD_PARTY_DOORS = {
+    "passlib": {"mailcore.login.passwords", "mailcore.tools.demo"},
+    "OpenSSL": {"mailcore.login.tls"},
+    "cryptography": {"mailcore.tools.cert"},
+    "click": {"mailcore.options", "mailcore.tools.__main__"},
+    "sqlite3": {"mailcore.store.index"},
+    "syslog": {"mailcore.log"},
+}
+NEVER = {"email", "mailbox", "imaplib", "poplib", "asyncio", "dataclasses", "logging", "pickle", "subprocess", "enum"}
+NEVER_BUT = {"subprocess": {"mailcore.tools.demo"}}
+
+# Loaded at the greeting of a cold start: nothing of these (DESIGN.md, "What a start may cost").
+HEAVY = {
+    "re", "enum", "dataclasses", "typing", "functools", "collections", "socket", "ssl", "logging", "argparse",
+    "click", "passlib", "OpenSSL", "sqlite3", "ctypes", "tomllib", "hashlib", "hmac", "email", "asyncio", "signal",
+    "contextlib", "inspect", "traceback", "subprocess", "threading", "tempfile", "random", "json", "mailcore.store",
+}  # fmt: skip
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    return Ground(tmp_path)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def floor(module: str) -> int:
+    last = module.rpartition(".")[2]
+    if last in DOOR_NAMES or module.startswith("mailcore.tools"):
+        return DOORS
+    if module.startswith(("imapd", "ipop3d")):
+        return SERVERS
+    if module.startswith(("mailcore.login", "mailcore.store")):
+        return SERVICES
+    if module.startswith("mailcore.message"):
+        return MESSAGE
+    if module in SPEECH_FILES:
+        return SPEECH
+    assert module in GROUND_FILES, f"{module} has no floor"
+    return GROUND
+
+
+def imported(path: Path) -> set[str]:
+    """Every module a file imports anywhere, types for the checker apart."""
+    found = set()
+    tree = ast.parse(path.read_text())
+    hidden = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for part in node.body
+        for inner in ast.walk(part)
+    }
+    for node in ast.walk(tree):
+        if node in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def ours(name: str) -> str | None:
+    """The module of ours that `name` (a module, or something in one) stands in."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        path = ROOT.joinpath(*parts[:length])
+        if path.with_suffix(".py").exists() or (path / "__init__.py").exists():
+            return ".".join(parts[:length])
+    return None
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_go_downstairs(path: Path) -> None:
+    here = module_name(path)
+    for name in imported(path):
+        there = ours(name)
+        if there is None:
+            continue
+        assert floor(there) <= floor(here), f"{here} imports {there}"
+        rooms = [module.split(".")[0] for module in (here, there)]
+        assert set(rooms) != {"imapd", "ipop3d"}, f"{here} imports {there}"
+        services = {module.split(".")[1] for module in (here, there) if module.startswith("mailcore.")}
+        if floor(here) == SERVICES:
+            assert not {"login", "store"} <= services, f"{here} imports {there}: login cannot see mail"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_third_parties_have_one_door(path: Path) -> None:
+    here = module_name(path)
+    for name in imported(path):
+        outsider = name.split(".")[0]
+        if outsider in THIRD_PARTY_DOORS:
+            assert here in THIRD_PARTY_DOORS[outsider], f"{here} imports {outsider}"
+        if outsider in NEVER and ours(name) is None:
+            assert here in NEVER_BUT.get(outsider, ()), f"{here} imports {outsider}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_no_shell_no_eval(path: Path) -> None:
+    """S63: nothing that a stranger says is ever run."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("eval", "exec", "compile"), f"{path}: {node.func.id}"
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in ("system", "popen"), f"{path}: {node.attr}"
+    assert "assert " not in [line.lstrip()[:7] for line in path.read_text().splitlines()], "assert is gone under -O"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_files_can_be_read_in_one_sitting(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 700
+    if text.strip():
+        assert ast.get_docstring(ast.parse(text)), "a module says what lives in it"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= 60, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_every_module_has_its_tests(path: Path) -> None:
+    """tests/ mirrors the packages; a module that only other tests reach is named here."""
+    here = module_name(path)
+    if path.name == "__init__.py" or path.name == "__main__.py" or here in TESTED_ELSEWHERE:
+        return
+    relative = path.relative_to(ROOT)
+    mirror = ROOT / "tests" / relative.parent / f"test_{relative.name}"
+    assert mirror.exists(), f"no {mirror.relative_to(ROOT)}"
+
+
+TESTED_ELSEWHERE: dict[str, str] = {
+    "mailcore.errors": "a list of names",
+    "ipop3d.anytime": "transcripts/ipop3d",
+    "ipop3d.authorization": "transcripts/ipop3d",
+    "ipop3d.transaction": "transcripts/ipop3d",
+}
+
+
+def test_every_command_has_a_transcript_and_a_source() -> None:
+    """Each command of each state is said in some transcript, and its handler names its RFC."""
+    from imapd import authenticated, selected, unauthenticated
+    from ipop3d import authorization, transaction
+
+    states = {
+        "ipop3d": [authorization.command, transaction.command],
+        "imapd": [unauthenticated.command, authenticated.command, selected.command, selected.uid_command],
+    }
+    for server, tables in states.items():
+        talk = "\n".join(path.read_text() for path in (ROOT / "tests/transcripts" / server).glob("*.txt"))
+        said = {line.upper() for line in talk.splitlines() if line.startswith("C: ")}
+        for table in tables:
+            for name, command in table.items():
+                assert any(name in line.split() for line in said), f"{server}: no transcript says {name}"
+                assert command.run.__doc__, f"{server}: {name} says nothing about itself"
+
+
+SPY = """
+import os, sys
+say = os.write
+def write(fd, data):
+    if fd == 1:
+        say(1, data[:data.find(b"\\n") + 1] + " ".join(sys.modules).encode())
+        os._exit(0)
+    return say(fd, data)
+os.write = write
+"""
+
+
+@pytest.mark.parametrize("user", ["ordinary", "root"])
+@pytest.mark.parametrize("server", ["imapd", "ipop3d"])
+def test_what_is_loaded_at_the_greeting(server: str, user: str, ground: Ground) -> None:
+    """A cold start pays for nothing that the greeting does not need (spied on inside the real program)."""
+    if user == "root" and os.getuid():
+        return
+    ground.hand_over()
+    start = program(server)
+    start[start.index("-c") + 1] = SPY + start[start.index("-c") + 1]
+    identity = ground.identity() if user == "ordinary" else {}
+    env = {"HOME": str(ground.home)}
+    done = subprocess.run(start, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, env=env, **identity)
+    greeting, _, modules = done.stdout.partition(b"\n")
+    assert greeting.startswith((b"* ", b"+OK")), done
+    loaded = set(modules.decode().split())
+    assert f"{server}.session" in loaded
+    assert not loaded & HEAVY, sorted(loaded & HEAVY)
