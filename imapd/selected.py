@@ -140,6 +140,7 @@ def store(session: Session, args: Args) -> Talk:
 
 @uid_command("STORE", writes=True)
 def uid_store(session: Session, args: Args) -> Talk:
+    """The same by UID, with the UID in each answer (RFC 3501 §6.4.8)."""
     return (yield from _store(session, args, by_uid(session, args), [fetch.UID, fetch.FLAGS], True))
 
 
@@ -177,6 +178,7 @@ def copy(session: Session, args: Args) -> Done:
 
 @uid_command("COPY", trycreate=True)
 def uid_copy(session: Session, args: Args) -> Done:
+    """The same by UID (RFC 3501 §6.4.8)."""
     return _copy(session, args, by_uid(session, args))
 
 

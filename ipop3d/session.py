@@ -8,16 +8,16 @@ bytes (responses.py).
 from __future__ import annotations
 
 from ipop3d import authorization
-from ipop3d.responses import ANSWERS, Err, Ok, Prompt, encode, judged
+from ipop3d.responses import ANSWERS, Body, Err, Ok, Prompt, encode, judged
 from ipop3d.syntax import cut
 from mailcore import VERSION, log
-from mailcore.errors import Ending, Goodbye, MailError, Refusal, Silence, TooLong
+from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Refusal, Silence, TooLong
 from mailcore.login.channel import Entry
 from mailcore.wire import Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from typing import Any
 
     from ipop3d.drop import Drop
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mailcore.login.accounts import Account, Peer
     from mailcore.login.channel import Verdict
     from mailcore.settings import Settings
+    from mailcore.store.mailbox import Mailbox
 
     Talk = Generator[Any, Any, None]
 
@@ -45,7 +46,8 @@ class Session:
         self.drop: Drop
         self.over = False
         self.ending = ""
-        self.mistakes = 0
+        self.mistakes = 0  # in a row
+        self.commands_left = -1  # how many more may be said; before login there is a limit
 
     # --- the loop ----------------------------------------------------------------------
 
@@ -72,6 +74,9 @@ class Session:
             self._count_mistake()
 
     def _carry_out(self, line: bytes) -> Talk:
+        if self.commands_left == 0:
+            raise Goodbye("Too many commands before login")
+        self.commands_left -= 1
         keyword, args = cut(line)
         if not keyword:
             raise Refusal("Null command")
@@ -92,6 +97,8 @@ class Session:
             if isinstance(step, Prompt):
                 yield from encode(step)
                 reply = yield from self.wire.line(self.line_octets)
+            elif isinstance(step, Body):
+                yield from _whole(step)
             elif isinstance(step, ANSWERS):
                 yield from encode(step)
             else:
@@ -110,9 +117,18 @@ class Session:
             if verdict.code == "LIMIT":
                 raise Goodbye("Too many login failures")
             raise Refusal(verdict.text or "Bad login", _auth_code(verdict.code))
-        assert verdict.account is not None
+        if verdict.account is None:
+            raise Broken("a right verdict names an account")
         self.entry = Entry(verdict.account, b"", self.wire.rest(), b"", method)
         self.over = True
+
+
+def _whole(body: Body) -> Iterator[bytes]:
+    """A message.  One that breaks off in the middle ends the connection: no answer could be told from mail."""
+    try:
+        yield from encode(body)
+    except MailError as error:
+        raise Hangup(reason=f"Message cut short, {error.text}") from error
 
 
 def _auth_code(code: str) -> str:
@@ -133,6 +149,14 @@ def _last_words(session: Session) -> Talk:
             yield from encode(Err(ending.text))
 
 
+def _close(box: Mailbox) -> None:
+    """Leave the mailbox; what cannot be tidied now is tidied by whoever opens it next."""
+    try:
+        box.close()
+    except MailError as error:
+        log.warning(f"Closing INBOX: {error.text} {error.detail}".rstrip())
+
+
 class Service:
     """What ipop3d gives to mailcore.login (see monitor.py there)."""
 
@@ -140,10 +164,16 @@ class Service:
     program = "ipop3d"
     pam_services = ("pop3", "pop")
 
+    def preload(self) -> None:
+        """Import what a session after login needs (the listener does, once for all)."""
+        from ipop3d import drop, transaction  # noqa: F401
+        from mailcore.store import namespace  # noqa: F401
+
     def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | None]:
         """The AUTHORIZATION state; returns who was let in."""
         wire = Wire(settings.login_timeout_seconds)
         session = Session(settings, peer, wire, authorization.command, settings.login_line_octets)
+        session.commands_left = settings.login_commands
         # nothing may stand between "+OK" and "POP3": an old client looks for just that
         yield from encode(Ok(f"POP3 {_host(settings)} mailcore {VERSION} server ready"))
         yield from _last_words(session)
@@ -171,7 +201,7 @@ class Service:
         try:
             yield from _last_words(session)
         finally:
-            box.close()
+            _close(box)
             log.info(
                 f"{session.ending or 'Logout'} user={account.name} host={host} "
                 f"nmsgs={total} ndele={len(session.drop.deleted)} nseen={len(session.drop.retrieved)}"

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+
+from tests.playground import Ground
 
 PATH = os.pathsep.join(
     [os.environ.get(name, "") for name in ("PATH", "MAILCORE_PROGRAMS")] + ["/usr/local/sbin", "/usr/sbin", "/sbin"]
@@ -38,3 +41,9 @@ def need_root() -> None:
     """Go on only as root."""
     if os.geteuid() != 0:
         missing("root")
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    """A home and a spool for one user."""
+    return Ground(tmp_path)

@@ -49,7 +49,8 @@ def interpreter() -> str:
 
 def program(name: str, *arguments: str) -> list[str]:
     """The command line that starts imapd or ipop3d as the installed launcher does."""
-    start = f"import sys; sys.path[:0] = [{str(tree())!r}]; sys.argv[0] = {name!r}; from {name}.__main__ import main; main()"
+    path = f"import sys; sys.path[:0] = [{str(tree())!r}]; sys.argv[0] = {name!r}"
+    start = f"{path}; from {name}.__main__ import main; main()"
     return [interpreter(), "-I", "-S", "-W", "ignore", "-c", start, *arguments]
 
 

@@ -24,10 +24,10 @@ DOOR_NAMES = ("__main__", "options")
 
 # Third parties have one door each.
 THIRD_PARTY_DOORS = {
-    "passlib": {"mailcore.login.passwords", "mailcore.tools.demo"},
+    "passlib": {"mailcore.login.passwords", "mailcore.tools.demo", "mailcore.tools.secret"},
     "OpenSSL": {"mailcore.login.tls"},
     "cryptography": {"mailcore.tools.cert"},
-    "click": {"mailcore.options", "mailcore.tools.__main__"},
+    "click": {"mailcore.options", *(f"mailcore.tools.{tool}" for tool in ("__main__", "cert", "demo", "secret"))},
     "sqlite3": {"mailcore.store.index"},
     "syslog": {"mailcore.log"},
 }
@@ -40,11 +40,6 @@ HEAVY = {
     "click", "passlib", "OpenSSL", "sqlite3", "ctypes", "tomllib", "hashlib", "hmac", "email", "asyncio", "signal",
     "contextlib", "inspect", "traceback", "subprocess", "threading", "tempfile", "random", "json", "mailcore.store",
 }  # fmt: skip
-
-
-@pytest.fixture
-def ground(tmp_path: Path) -> Ground:
-    return Ground(tmp_path)
 
 
 def module_name(path: Path) -> str:
@@ -190,6 +185,7 @@ import os, sys
 say = os.write
 def write(fd, data):
     if fd == 1:
+        data = bytes(data)
         say(1, data[:data.find(b"\\n") + 1] + " ".join(sys.modules).encode())
         os._exit(0)
     return say(fd, data)

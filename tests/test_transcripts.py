@@ -118,11 +118,6 @@ class Judge:
         assert len(lines) == len(patterns)
 
 
-@pytest.fixture
-def ground(tmp_path: Path) -> Ground:
-    return Ground(tmp_path)
-
-
 def _prepare(transcript: Transcript, ground: Ground) -> list[str]:
     for name, fixture in transcript.mailboxes:
         ground.place(name, (MAILBOXES / fixture).read_bytes())
@@ -185,7 +180,7 @@ def _inside(transcript: Transcript, ground: Ground, options: list[str], judge: J
             reply, unheard = unheard[:1], unheard[1:]
         elif isinstance(step, Question):
             right = (step.fields[0].decode(), step.fields[1].decode()) == transcript.account
-            tries += not right
+            tries += 1
             reply = _verdict(right, tries > settings.login_tries, transcript, ground)
         else:
             raise TypeError(f"nobody answers {step!r}")

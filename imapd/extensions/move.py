@@ -23,6 +23,7 @@ def move(session: Session, args: Args) -> Talk:
 
 @uid_command("MOVE", writes=True, trycreate=True)
 def uid_move(session: Session, args: Args) -> Talk:
+    """The same by UID (RFC 6851 §3.2)."""
     return (yield from _move(session, args, by_uid(session, args)))
 
 

@@ -12,5 +12,6 @@ if TYPE_CHECKING:
 
 @command("UNSELECT", silent=True)
 def unselect(session: Session, args: Args) -> None:
+    """Leave the mailbox; nothing is expunged (RFC 3691 §2)."""
     args.end()
     session.deselect()
