@@ -76,7 +76,7 @@ def _exchange(session: Session, name: str, initial: bytes | None) -> Generator[o
         try:
             step = mechanism.send(reply)
         except StopIteration as end:
-            return end.value
+            return end.value  # type: ignore[no-any-return]
         if not isinstance(step, bytes):
             reply = yield step  # a question to the monitor
         elif initial is not None:  # it answers the first challenge, said or not
