@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from imapd import authenticated
 from imapd.session import SERVICE
+from mailcore.commands import Command
 from mailcore.errors import Hangup, InUse, NotAMailbox, Silence, Terminated
 from mailcore.login.accounts import Peer
 from mailcore.login.channel import Verdict
@@ -120,15 +120,15 @@ def test_our_own_fault_is_an_id_for_the_client(monkeypatch):
     assert client.over
 
 
-@authenticated.command("XTORN")
 def _torn(session, args):  # type: ignore[no-untyped-def]
     from imapd.responses import Fetch, Literal
 
     yield Fetch(1, [("RFC822", Literal(1_000_000, iter([b"x" * 200_000])))])
 
 
-def test_an_answer_cut_short_ends_the_connection_without_a_word():
+def test_an_answer_cut_short_ends_the_connection_without_a_word(monkeypatch):
     client, session = user()
+    monkeypatch.setitem(session.commands, "XTORN", Command("XTORN", _torn, frozenset()))
     said = client.say(b"a XTORN\r\n")
     assert said.startswith(b"* 1 FETCH (RFC822 {1000000}\r\nxxx") and b"BYE" not in said
     assert client.over and "cut short" in session.ending
