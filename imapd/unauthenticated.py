@@ -7,29 +7,22 @@ the user (session.py).
 
 from __future__ import annotations
 
-from binascii import Error as NotBase64
-from binascii import a2b_base64, b2a_base64
-
 from imapd.anytime import command as anytime
 from imapd.extensions import id  # noqa: F401  adds to anytime, and must be here before the doors are locked
 from imapd.responses import Continue
 from mailcore.commands import State
-from mailcore.errors import Mistake, Refusal
+from mailcore.errors import Refusal
 from mailcore.login import sasl
 from mailcore.login.channel import Question
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Any
 
     from imapd.session import Session, Talk
     from imapd.syntax import Args
-    from mailcore.login.channel import Verdict
 
 command = State("NOT AUTHENTICATED", anytime)
 
-SERVER_FIRST = ("LOGIN",)  # speaks first, but takes an initial response all the same: clients send it
 
 
 @command("LOGIN")
@@ -53,33 +46,5 @@ def authenticate(session: Session, args: Args) -> Talk:
         raise Refusal("Unknown authentication mechanism", "CANNOT")
     if name not in sasl.offered(session.settings, session.peer, "imap"):
         raise Refusal("That mechanism is not offered here", "PRIVACYREQUIRED")
-    verdict = yield from _exchange(session, name, initial)
+    verdict = yield from sasl.exchange(session.settings, session.peer, name, initial, Continue)
     yield from session.let_in(verdict, name)
-
-
-def _exchange(session: Session, name: str, initial: bytes | None) -> Generator[Any, Any, Verdict]:
-    """Challenges and responses in base64, until the mechanism has its verdict."""
-    mechanism = sasl.MECHANISMS[name](session.settings, session.peer)
-    reply: object = None
-    while True:
-        try:
-            step = mechanism.send(reply)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        if not isinstance(step, bytes):
-            reply = yield step  # a question for the monitor
-        elif initial is None:
-            reply = _response((yield Continue(b2a_base64(step, newline=False))))
-        elif step and name not in SERVER_FIRST:
-            raise Mistake("No initial response with this mechanism")
-        else:
-            reply, initial = _response(b"" if initial == b"=" else initial), None
-
-
-def _response(line: bytes) -> bytes:
-    if line == b"*":
-        raise Mistake("Authentication cancelled")
-    try:
-        return a2b_base64(line, strict_mode=True) if line else b""
-    except NotBase64:
-        raise Mistake("Invalid base64") from None

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from binascii import Error as NotBase64
-from binascii import a2b_base64, b2a_base64
-
 from ipop3d.anytime import command as anytime
 from ipop3d.responses import Lines, Ok, Prompt
 from mailcore.commands import State
@@ -14,11 +11,9 @@ from mailcore.login.channel import Question
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
 
     from ipop3d.session import Session, Talk
     from ipop3d.syntax import Args
-    from mailcore.login.channel import Verdict
 
 command = State("AUTHORIZATION", anytime)
 
@@ -57,7 +52,7 @@ def auth(session: Session, args: Args) -> Talk:
     args.end()
     if name not in offered:
         raise Refusal("Bad authentication")
-    session.let_in((yield from _exchange(session, name, initial)), name)
+    session.let_in((yield from sasl.exchange(session.settings, session.peer, name, initial, Prompt)), name)
 
 
 @command("QUIT")
@@ -66,32 +61,6 @@ def quit_(session: Session, args: Args) -> Talk:
     args.end()
     session.over = True
     yield Ok("Sayonara")
-
-
-def _exchange(session: Session, name: str, initial: bytes | None) -> Generator[object, object, Verdict]:
-    """Challenges and responses in base64 until the mechanism has its verdict (RFC 5034 §4)."""
-    mechanism = sasl.MECHANISMS[name](session.settings, session.peer)
-    reply: object = None
-    while True:
-        try:
-            step = mechanism.send(reply)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        if not isinstance(step, bytes):
-            reply = yield step  # a question to the monitor
-        elif initial is not None:  # it answers the first challenge, said or not
-            reply, initial = _response(b"" if initial == b"=" else initial), None
-        else:
-            reply = _response((yield Prompt(b2a_base64(step, newline=False))))
-
-
-def _response(line: object) -> bytes:
-    if line == b"*":
-        raise Mistake("Authentication cancelled")
-    try:
-        return a2b_base64(line, strict_mode=True) if line else b""  # type: ignore[arg-type]
-    except NotBase64:
-        raise Mistake("Invalid base64") from None
 
 
 def _may_speak_plain(session: Session) -> None:

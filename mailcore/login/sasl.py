@@ -2,13 +2,17 @@
 
 A mechanism yields bytes (a challenge; b"" is the empty one that an initial response answers),
 receives bytes (the response), yields a Question for the monitor, and returns its Verdict.
-Base64, cancelling and initial responses are the servers' business.
+`exchange` adds what both protocols do alike: base64, cancelling, initial responses.
 
 What does not live here: any secret.  These generators run in the gatekeeper.
 """
 
 from __future__ import annotations
 
+from binascii import Error as NotBase64
+from binascii import a2b_base64, b2a_base64
+
+from mailcore.errors import Mistake
 from mailcore.login.access import plaintext_allowed
 from mailcore.login.channel import Question, Verdict
 
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
     Mechanism = Generator[Any, Any, Verdict]
 
-__all__ = ["MECHANISMS", "offered", "plaintext_allowed"]
+__all__ = ["MECHANISMS", "exchange", "offered", "plaintext_allowed"]
 
 
 def plain(settings: Settings, peer: Peer) -> Mechanism:
@@ -71,3 +75,39 @@ def offered(settings: Settings, peer: Peer, purpose: str) -> list[str]:
     if plaintext_allowed(settings, peer):
         names += ["PLAIN", "LOGIN"]
     return names
+
+
+SERVER_FIRST = ("LOGIN",)  # speaks first, but takes an initial response all the same: clients send it
+
+
+def exchange(
+    settings: Settings, peer: Peer, name: str, initial: bytes | None, prompt: Callable[[bytes], object]
+) -> Mechanism:
+    """Challenges and responses in base64, until the mechanism has its verdict (RFC 3501 §6.2.2, RFC 5034 §4).
+
+    `prompt` makes the server's own value for a challenge; its reply is the client's line.
+    """
+    mechanism = MECHANISMS[name](settings, peer)
+    reply: object = None
+    while True:
+        try:
+            step = mechanism.send(reply)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        if not isinstance(step, bytes):
+            reply = yield step  # a question for the monitor
+        elif initial is None:
+            reply = _response((yield prompt(b2a_base64(step, newline=False))))
+        elif step and name not in SERVER_FIRST:
+            raise Mistake("No initial response with this mechanism")
+        else:
+            reply, initial = _response(b"" if initial == b"=" else initial), None
+
+
+def _response(line: bytes) -> bytes:
+    if line == b"*":
+        raise Mistake("Authentication cancelled")
+    try:
+        return a2b_base64(line, strict_mode=True) if line else b""
+    except NotBase64:
+        raise Mistake("Invalid base64") from None
