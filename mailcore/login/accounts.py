@@ -35,9 +35,14 @@ class Peer:
     local    nothing said here passes a network
     secure   under TLS
     user     the ordinary user who started us for himself on a pipe or UNIX socket, else ""
+    bindings    channel bindings of the TLS connection by their names (RFC 5056), {} in clear
+    certificate the client's certificate (DER) that our authorities vouch for, b"" if there is none
     """
 
-    __slots__ = ("kind", "address", "port", "local_port", "local", "secure", "user", "origin")
+    __slots__ = (
+        "kind", "address", "port", "local_port", "local", "secure", "user", "origin",
+        "bindings", "certificate",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -58,6 +63,8 @@ class Peer:
         self.secure = secure
         self.user = user
         self.origin = origin  # what ssh says of a pipe's far end, for the log
+        self.bindings: dict[str, bytes] = {}
+        self.certificate = b""
 
     @property
     def host(self) -> str:
