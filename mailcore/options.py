@@ -34,7 +34,7 @@ def run(service: Any, arguments: list[str]) -> int:
 def _command(service: Any) -> Any:
     import click
 
-    kind = {"imap": "IMAP4", "pop3": "POP3"}[service.name]
+    kind = {"imap": "IMAP4", "pop3": "POP3", "poppassd": "Change-password"}[service.name]
     options: list[click.Parameter] = [
         click.Option(["--listen"], metavar="HOST:PORT", help="Be the listener ([::1]:1143 for IPv6)."),
         click.Option(["--tls"], is_flag=True, help="Speak TLS at once."),

@@ -49,6 +49,10 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "gatekeeper_user": ("nobody", "who talks to clients before login"),
     "gatekeeper_root": ("/run/mailcore/empty", "an empty directory, made if missing: root directory before login"),
     "pop3_preauth": (False, "ipop3d on a pipe starts in the TRANSACTION state as the user who runs it"),
+    # changing passwords (poppassd)
+    "poppassd_remote": (False, "poppassd also serves other machines, as far as disable_plaintext_auth allows"),
+    "new_password_least_octets": (8, "a new password is not shorter"),
+    "new_password_most_octets": (200, "a new password is not longer (pam_unix takes no more; bcrypt 72)"),
     # talking
     "line_octets": (64 * KIB, "longest command line after login, without its literals"),
     "literal_octets": (64 * KIB, "literals of one command together, APPEND's message apart"),

@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MAILBOXES = ROOT / "tests" / "mailboxes"
 PACKAGES = ("mailcore", "imapd", "ipop3d")
+MODULES = {"poppassd": "mailcore.poppassd"}  # programs that are not packages of their own
 LIBRARIES = ("click", "passlib")  # what the doors need beside our own code
 
 _tree: Path | None = None
@@ -48,9 +49,9 @@ def interpreter() -> str:
 
 
 def program(name: str, *arguments: str) -> list[str]:
-    """The command line that starts imapd or ipop3d as the installed launcher does."""
+    """The command line that starts imapd, ipop3d or poppassd as the installed launcher does."""
     path = f"import sys; sys.path[:0] = [{str(tree())!r}]; sys.argv[0] = {name!r}"
-    start = f"{path}; from {name}.__main__ import main; main()"
+    start = f"{path}; from {MODULES.get(name, name)}.__main__ import main; main()"
     return [interpreter(), "-I", "-S", "-W", "ignore", "-c", start, *arguments]
 
 

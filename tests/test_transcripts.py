@@ -32,7 +32,7 @@ from mailcore.login.accounts import Account, Peer
 from mailcore.login.channel import Question, Verdict
 from mailcore.settings import Settings, load
 from mailcore.wire import Wait
-from tests.playground import MAILBOXES, Ground, program
+from tests.playground import MAILBOXES, MODULES, Ground, program
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 FILES = sorted(TRANSCRIPTS.glob("*/*.txt"))
@@ -146,7 +146,7 @@ def test_transcript(path: Path, way: str, ground: Ground) -> None:
 
 
 def _conversation(transcript: Transcript, settings: Settings, ground: Ground):  # type: ignore[no-untyped-def]
-    service = importlib.import_module(f"{transcript.server}.session").SERVICE
+    service = importlib.import_module(f"{MODULES.get(transcript.server, transcript.server)}.session").SERVICE
     peer = Peer("pipe", local=True)
     if not transcript.account:
         account = Account("fred", ground.user.pw_uid, ground.user.pw_gid, str(ground.home))

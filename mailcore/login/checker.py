@@ -40,10 +40,10 @@ def run(
     try:
         privileges.keep_secrets()
         _turn_away_from(client_fds)
-        user, password = question.receive(channel.PASSWORD, 2)
+        user, *words = _question(question)
         question.close()
         tried = user.decode("utf-8", "surrogateescape")
-        verdict = Verdict(False) if only_refuse else check(service, settings, peer, user, password)
+        verdict = Verdict(False) if only_refuse else _judged(service, settings, peer, user, words)
         report.report(tried, verdict)
         status = 0
     except channel.Forged as error:
@@ -60,6 +60,20 @@ def _turn_away_from(client_fds: tuple[int, ...]) -> None:
     for fd in {*client_fds, 0, 1, 2}:
         if fd != null:
             os.dup2(null, fd)
+
+
+def _question(question: Channel) -> list[bytes]:
+    if question.peek() == channel.CHANGE:
+        return question.receive(channel.CHANGE, 3)
+    return question.receive(channel.PASSWORD, 2)
+
+
+def _judged(service: Any, settings: Settings, peer: Peer, user: bytes, words: list[bytes]) -> Verdict:
+    if len(words) == 1:
+        return check(service, settings, peer, user, words[0])
+    from mailcore.login import change
+
+    return change.change(service, settings, peer, user, *words)
 
 
 def check(service: Any, settings: Settings, peer: Peer, user: bytes, password: bytes) -> Verdict:

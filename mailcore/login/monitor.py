@@ -61,7 +61,8 @@ def serve(service: Any, settings: Settings, peer: Peer, in_fd: int = 0, out_fd: 
 
 def _preauthenticated(service: Any, settings: Settings, peer: Peer) -> tuple[Account, None] | None:
     """An ordinary user on his own pipe needs no password; never on a network socket."""
-    if not peer.user or settings.passwd_file or (service.name == "pop3" and not settings.pop3_preauth):
+    by_itself = service.name == "imap" or (service.name == "pop3" and settings.pop3_preauth)
+    if not peer.user or settings.passwd_file or not by_itself:
         return None
     log.open_log(service.program)
     account = accounts.running()
@@ -195,6 +196,9 @@ class Monitor:
                 return self._take_over(self.admitted)
             if kind == channel.PASSWORD and self.admitted is None:
                 self._judge(self._ask_checker)
+            elif kind == channel.CHANGE and self.service.name == "poppassd":
+                self._judge(self._ask_checker)
+                self.admitted = None  # whatever was changed, nobody comes in
             elif kind == channel.EXTERNAL and self.admitted is None:
                 self._judge(self._recognise)
             elif kind == channel.FAREWELL:

@@ -2,8 +2,8 @@
 
 Only the checker comes here.  Called are pam_authenticate, pam_acct_mgmt and pam_setcred as
 UW did, and, only if asked, pam_open_session followed at once by pam_close_session (enough for
-modules that prepare a home).  PAM's own delay is switched off: ours is the same for
-every failure.
+modules that prepare a home).  `change` asks pam_chauthtok for a new password in place of the
+last two.  PAM's own delay is switched off: ours is the same for every failure.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int, c_uint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 # <security/_pam_types.h>
@@ -25,7 +26,10 @@ PAM_BUF_ERR, PAM_CONV_ERR = 5, 19
 _EXPIRED = {12, 13, 16, 27}  # NEW_AUTHTOK_REQD, ACCT_EXPIRED, CRED_EXPIRED, AUTHTOK_EXPIRED
 _BROKEN = {1, 2, 3, 4, 5, 9, 26, 28}  # OPEN, SYMBOL, SERVICE, SYSTEM, BUF, AUTHINFO_UNAVAIL, ABORT, MODULE_UNKNOWN
 
+_NEW_WANTED = 12  # PAM_NEW_AUTHTOK_REQD: the account is good, and its password is too old
+
 WRONG, EXPIRED, UNAVAILABLE = "WRONG", "EXPIRED", "UNAVAILABLE"
+REFUSED = "REFUSED"  # the old password is right; the modules did not take the new one
 
 
 class Outcome:
@@ -67,6 +71,7 @@ class _Talk:
     def __init__(self, libc: Any, user: bytes, password: bytes) -> None:
         self.libc = libc
         self.answers = {PAM_PROMPT_ECHO_ON: user, PAM_PROMPT_ECHO_OFF: password}
+        self.new = b""  # the answer where a new password is asked for, once it may be
         self.messages: list[str] = []
 
     def __call__(self, count: int, messages: Any, responses: Any, data: object) -> int:
@@ -78,7 +83,7 @@ class _Talk:
         for index in range(count):
             message = messages[index].contents
             if message.style in self.answers:
-                answers[index].text = self.libc.strdup(self.answers[message.style])
+                answers[index].text = self.libc.strdup(self._answer(message.style, message.text or b""))
             elif message.style in (PAM_TEXT_INFO, PAM_ERROR_MSG):
                 self.messages += _lines(message.text)
             else:
@@ -86,6 +91,11 @@ class _Talk:
                 return PAM_CONV_ERR
         responses[0] = answers
         return PAM_SUCCESS
+
+    def _answer(self, style: int, prompt: bytes) -> bytes:
+        """Modules ask for a new password by that word ("New password:", "Retype new ..."), for the old one without."""
+        new = style == PAM_PROMPT_ECHO_OFF and self.new and b"new" in prompt.lower()
+        return self.new if new else self.answers[style]
 
     def _free(self, array: int, answers: Any, count: int) -> None:
         for index in range(count):
@@ -102,6 +112,16 @@ def _lines(text: bytes | None) -> list[str]:
 
 def authenticate(service: str, user: str, password: bytes, rhost: str = "", session: bool = False) -> Outcome:
     """Ask PAM whether `user` may come in from `rhost` (an address, "" unknown) with this password."""
+    return _ask(service, user, password, rhost, lambda libpam, handle, talk: _steps(libpam, handle, session))
+
+
+def change(service: str, user: str, old: bytes, new: bytes, rhost: str = "") -> Outcome:
+    """Ask PAM to take `new` in place of `old`; the outcome's messages say why it did not."""
+    return _ask(service, user, old, rhost, lambda libpam, handle, talk: _steps_to_new(libpam, handle, talk, new))
+
+
+def _ask(service: str, user: str, password: bytes, rhost: str, steps: Callable[..., tuple[str, int]]) -> Outcome:
+    """One conversation with PAM, from its start to its end."""
     try:
         libpam, libc = _libraries()
     except OSError as error:
@@ -117,7 +137,7 @@ def authenticate(service: str, user: str, password: bytes, rhost: str = "", sess
         libpam.pam_set_item(handle, PAM_FAIL_DELAY, ctypes.cast(_no_delay, c_void_p))
         if rhost:
             libpam.pam_set_item(handle, PAM_RHOST, rhost.encode())
-        step, status = _steps(libpam, handle, session)
+        step, status = steps(libpam, handle, talk)
         detail = f"{step}: {(libpam.pam_strerror(handle, status) or b'').decode('ascii', 'replace')}"
         return Outcome(_code(step, status), _user(libpam, handle, user), talk.messages, detail)
     finally:
@@ -141,10 +161,25 @@ def _steps(libpam: Any, handle: c_void_p, session: bool) -> tuple[str, int]:
     return name, status
 
 
+def _steps_to_new(libpam: Any, handle: c_void_p, talk: _Talk, new: bytes) -> tuple[str, int]:
+    """The same on the way to a new password, which one that is too old does not bar."""
+    status = libpam.pam_authenticate(handle, PAM_DISALLOW_NULL_AUTHTOK)
+    if status != PAM_SUCCESS:
+        return "pam_authenticate", status
+    status = libpam.pam_acct_mgmt(handle, PAM_DISALLOW_NULL_AUTHTOK)
+    if status not in (PAM_SUCCESS, _NEW_WANTED):
+        return "pam_acct_mgmt", status
+    talk.new = new
+    talk.messages.clear()  # "your password has expired" is no reason to give for a refusal
+    return "pam_chauthtok", libpam.pam_chauthtok(handle, 0)
+
+
 def _code(step: str, status: int) -> str:
     """Expiry is told only to who knows the password: after pam_authenticate said yes."""
     if status == PAM_SUCCESS:
         return ""
+    if step == "pam_chauthtok":
+        return REFUSED
     if status in _EXPIRED and step != "pam_authenticate":
         return EXPIRED
     return UNAVAILABLE if status in _BROKEN else WRONG
@@ -174,6 +209,7 @@ def _libraries() -> tuple[Any, Any]:
         "pam_authenticate",
         "pam_acct_mgmt",
         "pam_setcred",
+        "pam_chauthtok",
         "pam_open_session",
         "pam_close_session",
         "pam_end",

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from tests.conftest import need, need_root
-from tests.playground import interpreter, tree
+from tests.playground import MODULES, interpreter, tree
 
 PASSWORD = "Kanarienvogel-42"
 SECONDS = 20
@@ -52,12 +52,12 @@ def free_port() -> int:
 
 
 def launcher(path: Path, program: str, *arguments: str) -> Path:
-    """A file that starts imapd or ipop3d as the installed launcher does."""
+    """A file that starts imapd, ipop3d or poppassd as the installed launcher does."""
     python = interpreter()
     extra = f"sys.argv[1:1] = {list(arguments)!r}\n" if arguments else ""
     path.write_text(
         f"#!{python} -IS\nimport sys\nsys.path[:0] = [{str(tree())!r}]\n{extra}"
-        f"from {program}.__main__ import main\nraise SystemExit(main())\n"
+        f"from {MODULES.get(program, program)}.__main__ import main\nraise SystemExit(main())\n"
     )
     path.chmod(0o755)
     return path

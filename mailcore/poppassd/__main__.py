@@ -1,0 +1,21 @@
+"""The door of poppassd: no arguments is what a super-server's line has, and goes straight in."""
+
+from __future__ import annotations
+
+import sys
+
+from mailcore.login.arrival import arrive
+from mailcore.poppassd.session import SERVICE
+
+
+def main() -> int:
+    """Serve; the exit status."""
+    if len(sys.argv) > 1:
+        from mailcore.options import run
+
+        return run(SERVICE, sys.argv[1:])
+    return arrive(SERVICE)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
