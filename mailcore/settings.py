@@ -39,6 +39,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "pam_service": ("", "PAM service name; empty: imap for imapd, pop or pop3 for ipop3d"),
     "pam_open_session": (False, "also open a PAM session (UW never did)"),
     "disable_plaintext_auth": (True, "passwords in clear only under TLS or from this machine"),
+    "cram_md5_file": ("/etc/cram-md5.pwd", "clear secrets; its presence turns APOP, CRAM-MD5 and SCRAM on"),
     "first_valid_uid": (1, "nobody below this uid logs in; root never does"),
     "login_tries": (3, "wrong passwords before the connection ends"),
     "login_delay_seconds": (3.0, "the answer to a wrong password waits so long"),

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 SERVICE = "poppassd"  # PAM's service for new passwords
 NEW_REFUSED = "NEW"  # the verdict's code: the old password is right, the new one was not taken
-JOURNAL, LOCK = ".poppassd.journal", ".poppassd.lock"  # beside the file of secrets
+JOURNAL, NEW_JOURNAL, LOCK = "poppassd.journal", ".poppassd.journal.new", ".poppassd.lock"  # beside the file of secrets
 BCRYPT_OCTETS = 72  # bcrypt looks at no more
 
 
@@ -97,7 +97,7 @@ def change(service: Any, settings: Settings, peer: Peer, user: bytes, old: bytes
     if b"*" in user:  # one who may act for another may not change the other's password
         return Verdict(False)
     try:
-        if os.path.lexists(_beside(settings, JOURNAL)):
+        if any(os.path.lexists(_beside(settings, name)) for name in (JOURNAL, NEW_JOURNAL)):
             with _locked(settings):
                 finish(settings)
         proof = checker.check(service, settings, peer, user, old)
@@ -192,7 +192,7 @@ def _edits(settings: Settings, user: bytes, old: bytes, new: bytes) -> list[Edit
 
 
 def _clear_file(settings: Settings) -> str:
-    path = str(getattr(settings, "cram_md5_file", secrets.PATH))
+    path = str(settings.cram_md5_file)
     return path if path and secrets.ready(path) else ""
 
 
@@ -239,17 +239,18 @@ def rehashed(hashed: bytes, password: bytes) -> bytes:
 def _hash(kind: str, password: bytes) -> bytes:
     from mailcore.login import passwords
 
+    known = passwords._passlib()
     try:
-        return str(passwords._passlib().hash(password, scheme=kind)).encode()
+        return str(known.handler(kind).hash(password)).encode()
     except (RuntimeError, ImportError):  # its library is gone
-        return str(passwords._passlib().hash(password, scheme="sha512_crypt")).encode()
+        return str(known.handler("sha512_crypt").hash(password)).encode()
 
 
 # --- the journal -------------------------------------------------------------------------------
 
 
 def _beside(settings: Settings, name: str) -> str:
-    beside = settings.passwd_file or str(getattr(settings, "cram_md5_file", "")) or secrets.PATH
+    beside = settings.passwd_file or settings.cram_md5_file or secrets.PATH
     return os.path.join(os.path.dirname(os.path.abspath(beside)), name)
 
 
@@ -285,7 +286,10 @@ def _write_journal(settings: Settings, pam_user: str, new: bytes, edits: Sequenc
 
 
 def _drop_journal(settings: Settings) -> None:
-    path = _beside(settings, JOURNAL)
+    _remove(_beside(settings, JOURNAL))
+
+
+def _remove(path: str) -> None:
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -299,6 +303,7 @@ def finish(settings: Settings) -> None:
     """Bring a change that a crash has cut short to its end; the lock is held."""
     text, status = secrets.read(_beside(settings, JOURNAL))
     if status is None:
+        _remove(_beside(settings, NEW_JOURNAL))  # of a crash before it was whole
         return
     pam_user, new, *fields = text.split(b"\0")
     user = pam_user.decode("utf-8", "surrogateescape")

@@ -146,3 +146,60 @@ def test_no_libpam_is_unavailable(monkeypatch):
 
     monkeypatch.setattr(pam, "_libraries", none)
     assert pam.authenticate("imap", "fred", b"x").code == "UNAVAILABLE"
+
+
+# --- new passwords ---------------------------------------------------------------------------
+
+
+class FakeChange(FakePam):
+    """Asks in pam_chauthtok, for the old password and twice for the new one."""
+
+    asked = [(1, b"Current password: "), (1, b"New password: "), (3, b"BAD PASSWORD: too short"), (1, b"Retype NEW: ")]
+
+    def _converse(self):
+        super()._converse()
+        self.prompts = self.asked
+
+    def pam_chauthtok(self, handle, flags):
+        self.calls.append(("pam_chauthtok", flags))
+        FakePam._converse(self)
+        return self.statuses.get("pam_chauthtok", 0)
+
+
+@pytest.fixture
+def change(monkeypatch):
+    real = pam._libraries()[1]
+
+    def change(fake):
+        monkeypatch.setattr(pam, "_libraries", lambda: (fake, real))
+        return pam.change("poppassd", "fred", b"old", b"brand-new", "127.0.0.1")
+
+    return change
+
+
+def test_each_prompt_has_its_password(change):
+    fake = FakeChange([(4, b"You are required to change your password"), (1, b"New-style Password: ")])
+    outcome = change(fake)
+    assert fake.answers == [None, b"old", b"old", b"brand-new", None, b"brand-new"]
+    assert (outcome.code, outcome.messages) == ("", ["BAD PASSWORD: too short"])
+    steps = ["pam_start", "pam_authenticate", "pam_acct_mgmt", "pam_chauthtok", "pam_end"]
+    assert [call[0] for call in fake.calls] == steps
+
+
+@pytest.mark.parametrize(
+    "step, status, code",
+    [
+        ("pam_authenticate", 7, "WRONG"),
+        ("pam_authenticate", 9, "UNAVAILABLE"),
+        ("pam_acct_mgmt", 12, ""),  # a password that is too old may be changed,
+        ("pam_acct_mgmt", 13, "EXPIRED"),  # one of an expired account not
+        ("pam_acct_mgmt", 6, "WRONG"),
+        ("pam_chauthtok", 20, "REFUSED"),
+        ("pam_chauthtok", 22, "REFUSED"),
+        ("pam_chauthtok", 4, "REFUSED"),
+    ],
+)
+def test_what_each_failure_of_a_change_means(change, step, status, code):
+    fake = FakeChange([(1, b"Password: ")], statuses={step: status})
+    assert change(fake).code == code
+    assert fake.calls[-2][0] == (step if code else "pam_chauthtok")
