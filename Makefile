@@ -1,7 +1,9 @@
 # make run      a demo: IMAP on 127.0.0.1:1143, POP3 on 127.0.0.1:1110, account demo/demo
 # make test     the whole suite
 # make lint     what CI checks before the tests
-# make install  PREFIX=/usr/local DESTDIR=   the servers for inetd, xinetd or systemd
+# make cert     key and certificate for TLS; CERT='--batch --common-name mail.example.org' and the like
+# make install  PREFIX=/usr/local DESTDIR=   the servers for inetd, xinetd or systemd, and `mailcore`
+# make uninstall  takes all of that away again (not the certificate, nor anybody's secrets)
 # make clean    removes the virtual environment, the demo and all that tools left behind
 
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
@@ -9,13 +11,19 @@ VENV ?= .venv
 PREFIX ?= /usr/local
 DESTDIR ?=
 LIBEXEC = $(PREFIX)/libexec
+COMMANDS = $(PREFIX)/bin
+MAN = $(PREFIX)/share/man
 LIBRARY = $(PREFIX)/lib/mailcore
 DOC = $(PREFIX)/share/doc/mailcore
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES = mailcore imapd ipop3d
-SERVERS = imapd ipop3d
+SERVERS = imapd ipop3d poppassd
+PAGES = mailcore.1 mailcore.conf.5 imapd.8 ipop3d.8 poppassd.8
+# where not root may write nothing that the servers read, the certificate goes into certs/
+CERT =
+CERT_PLACE = $(if $(filter 0,$(shell id -u)),,--directory certs)
 SAMPLES = inetd.conf.sample xinetd.d/* pam.d/* systemd/*
 
 define REQUIREMENTS
@@ -26,13 +34,16 @@ print(*setup["options"]["install_requires"].split())
 endef
 export REQUIREMENTS
 
-.PHONY: run test lint install vendor uninstall clean venv
+.PHONY: run test lint cert install vendor uninstall clean venv
 
 run: $(VENV)/installed
 	@exec $(BIN)/python -m mailcore.tools demo
 
 test: $(VENV)/tested
 	$(BIN)/python -m pytest
+
+cert: $(VENV)/installed
+	@$(BIN)/python -m mailcore.tools cert $(CERT_PLACE) $(CERT)
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .
@@ -61,23 +72,36 @@ install: vendor
 	    done || exit 1; \
 	done
 	$(BIN)/python -m compileall -q -f -s "$(DESTDIR)" "$(DESTDIR)$(LIBRARY)"
-	install -d "$(DESTDIR)$(LIBEXEC)"
-	@for server in $(SERVERS); do \
-	    printf '%s\n' '#!$(shell command -v $(PYTHON)) -IS' \
-	        'import sys' \
-	        '' \
-	        'sys.warnoptions.append("ignore")' \
-	        'sys.path.insert(0, "$(LIBRARY)")' \
-	        'sys.path.append("$(LIBRARY)/vendor")' \
-	        "from $$server.__main__ import main" \
-	        '' \
-	        'sys.exit(main())' > "$(DESTDIR)$(LIBEXEC)/$$server" && \
-	    chmod 755 "$(DESTDIR)$(LIBEXEC)/$$server" || exit 1; \
+	install -d "$(DESTDIR)$(LIBEXEC)" "$(DESTDIR)$(COMMANDS)"
+	$(call launcher,imapd.__main__,$(LIBEXEC)/imapd)
+	$(call launcher,ipop3d.__main__,$(LIBEXEC)/ipop3d)
+	$(call launcher,mailcore.poppassd.__main__,$(LIBEXEC)/poppassd)
+	$(call launcher,mailcore.tools.__main__,$(COMMANDS)/mailcore)
+	@for page in $(PAGES); do \
+	    folder="$(DESTDIR)$(MAN)/man$${page##*.}"; install -d "$$folder"; \
+	    case $$page in \
+	        *.conf.5) $(BIN)/python man/settings.py < man/$$page > "$$folder/$$page";; \
+	        *) sed 's,/usr/local/libexec,$(LIBEXEC),g' man/$$page > "$$folder/$$page";; \
+	    esac || exit 1; \
 	done
 	@for file in $(SAMPLES); do \
 	    install -d "$(DESTDIR)$(DOC)/$$(dirname $$file)"; \
 	    sed 's,/usr/local/libexec,$(LIBEXEC),g' $$file > "$(DESTDIR)$(DOC)/$$file"; \
 	done
+
+# a file that starts the main() of a module: $(call launcher,MODULE,FILE)
+define launcher
+	@printf '%s\n' '#!$(shell command -v $(PYTHON)) -IS' \
+	    'import sys' \
+	    '' \
+	    'sys.warnoptions.append("ignore")' \
+	    'sys.path.insert(0, "$(LIBRARY)")' \
+	    'sys.path.append("$(LIBRARY)/vendor")' \
+	    'from $(1) import main' \
+	    '' \
+	    'sys.exit(main())' > "$(DESTDIR)$(2)"
+	@chmod 755 "$(DESTDIR)$(2)"
+endef
 
 vendor: $(VENV)/installed
 	rm -rf "$(DESTDIR)$(LIBRARY)/vendor"
@@ -87,6 +111,8 @@ vendor: $(VENV)/installed
 
 uninstall:
 	@for server in $(SERVERS); do rm -f "$(DESTDIR)$(LIBEXEC)/$$server"; done
+	rm -f "$(DESTDIR)$(COMMANDS)/mailcore"
+	@for page in $(PAGES); do rm -f "$(DESTDIR)$(MAN)/man$${page##*.}/$$page"; done
 	rm -rf "$(DESTDIR)$(LIBRARY)" "$(DESTDIR)$(DOC)"
 
 clean:

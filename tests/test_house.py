@@ -24,11 +24,12 @@ DOOR_NAMES = ("__main__", "options")
 SERVER_PACKAGES = ("imapd", "ipop3d", "mailcore.poppassd")
 
 # Third parties have one door each.
+WORDS = ("__main__", "cert", "demo", "poppassd", "secret")
 THIRD_PARTY_DOORS = {
     "passlib": {"mailcore.login.passwords", "mailcore.tools.demo", "mailcore.tools.secret"},
     "OpenSSL": {"mailcore.login.tls"},
     "cryptography": {"mailcore.tools.cert"},
-    "click": {"mailcore.options", *(f"mailcore.tools.{tool}" for tool in ("__main__", "cert", "demo", "poppassd", "secret"))},
+    "click": {"mailcore.options", *(f"mailcore.tools.{word}" for word in WORDS)},
     "sqlite3": {"mailcore.store.index"},
     "syslog": {"mailcore.log"},
 }

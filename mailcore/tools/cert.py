@@ -94,6 +94,8 @@ def cert(
     except (OSError, secrets.Unusable) as error:
         raise click.ClickException(f"{folder}: {getattr(error, 'strerror', None) or error}") from None
     click.echo(f"written in {folder}: {', '.join(written)}")
+    if FILE in written and folder.rstrip("/") not in DIRECTORIES:
+        click.echo(f"the servers find it there with the setting tls_directory = {os.path.abspath(folder)}")
 
 
 # --- before anything is written ------------------------------------------------------------
@@ -105,6 +107,8 @@ def _directory(given: str | None) -> str:
         raise click.ClickException(f"none of {', '.join(DIRECTORIES)} is there: --directory says where")
     if not os.path.isdir(folder):
         raise click.ClickException(f"{folder} is not a directory")
+    if not os.access(folder, os.W_OK):
+        raise click.ClickException(f"{folder} is not yours to write in: be root, or say --directory")
     return folder
 
 

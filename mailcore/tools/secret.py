@@ -8,7 +8,7 @@ passwd-file (`user:hash[:uid:gid:gecos:home[:location]]`) holds hashes; a SCRAM 
 kind of hash there, and still checks a password sent in clear.
 
 A password is never an argument, for arguments are seen by everybody who lists processes: it is asked
-twice, or is the first line of standard input where that is no terminal.
+twice, or with --stdin (or where standard input is no terminal) is its first line.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def _place(command: Callable[..., Any]) -> Callable[..., Any]:
 def _fields(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that fill a line of a passwd-file."""
     options = [
+        click.option("--stdin", is_flag=True, help="Read the password from standard input, ask nothing."),
         click.option("--scheme", type=click.Choice(SCHEMES), help=f"The hash; else {SCHEMES[0]}."),
         click.option("--uid", type=click.IntRange(1, 2**32 - 2), help="With --gid: a user the system does not know."),
         click.option("--gid", type=click.IntRange(0, 2**32 - 2)),
@@ -64,18 +65,18 @@ def _fields(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("user")
 @_place
 @_fields
-def add(user: str, file: str, passwd_file: str | None, **fields: Any) -> None:
+def add(user: str, file: str, passwd_file: str | None, stdin: bool, **fields: Any) -> None:
     """Give a new USER a secret."""
-    _put(user, file, passwd_file, fields, new=True)
+    _put(user, file, passwd_file, fields, stdin, new=True)
 
 
 @secret.command("set")
 @click.argument("user")
 @_place
 @_fields
-def set_(user: str, file: str, passwd_file: str | None, **fields: Any) -> None:
+def set_(user: str, file: str, passwd_file: str | None, stdin: bool, **fields: Any) -> None:
     """Change the secret of USER."""
-    _put(user, file, passwd_file, fields, new=False)
+    _put(user, file, passwd_file, fields, stdin, new=False)
 
 
 @secret.command()
@@ -119,7 +120,7 @@ def _which(file: str, passwd_file: str | None) -> tuple[str, bytes]:
     return (file, secrets.TAB) if passwd_file is None else (passwd_file, secrets.COLON)
 
 
-def _put(user: str, file: str, passwd_file: str | None, fields: dict[str, Any], new: bool) -> None:
+def _put(user: str, file: str, passwd_file: str | None, fields: dict[str, Any], stdin: bool, new: bool) -> None:
     path, separator = _which(file, passwd_file)
     fields = {name: value for name, value in fields.items() if value is not None}
     if separator == secrets.TAB and fields:
@@ -130,7 +131,7 @@ def _put(user: str, file: str, passwd_file: str | None, fields: dict[str, Any], 
     name = os.fsencode(user)
     with _complaints(path, user):
         _expect(path, separator, name, new)  # before the question, for the person's sake
-        password = _password(user)
+        password = _password(user, stdin)
         rest = password if separator == secrets.TAB else _hashed(fields.pop("scheme", SCHEMES[0]), password)
 
         def value(present: bytes | None) -> bytes:
@@ -153,9 +154,9 @@ def _agree(known: bool, new: bool) -> None:
         raise secrets.NoSuchUser
 
 
-def _password(user: str) -> bytes:
+def _password(user: str, stdin: bool) -> bytes:
     """Asked twice on a terminal, else the first line of standard input."""
-    if sys.stdin.isatty():
+    if sys.stdin.isatty() and not stdin:
         asked = click.prompt(f"New password of {user}", hide_input=True, confirmation_prompt="Once more")
         return str(asked).encode()
     line = sys.stdin.buffer.readline(PASSWORD_OCTETS + 2)

@@ -96,8 +96,8 @@ def settings(passwd="", cram="", **values):
     return Settings(passwd_file=str(passwd), cram_md5_file=str(cram), **values)
 
 
-def ask(in_force, old=OLD, new=NEW, user=USER.encode()):
-    return change.change(Poppassd, in_force, PEER, user, old, new)
+def ask(in_force, old=OLD, new=NEW, user=USER):
+    return change.change(Poppassd, in_force, PEER, user.encode(), old, new)
 
 
 def told(verdict):
@@ -148,7 +148,7 @@ def test_the_passwd_file_and_the_clear_secret(cram, passwd, said):
 def test_a_line_in_lower_case_is_the_one_that_counts(fake, cram):
     if USER.upper() == USER:
         return
-    assert told(ask(settings(cram=cram), user=USER.upper().encode())) == (True, "", "")
+    assert told(ask(settings(cram=cram), user=USER.upper())) == (True, "", "")
     assert secrets.secret(USER.encode(), str(cram)) == NEW
 
 
@@ -211,7 +211,7 @@ def test_what_changes_nothing(fake, cram, passwd, tmp_path, said, old, new, answ
 @pytest.mark.parametrize("user", ["root", f"{USER}*{USER}", "", "mctest_unknown"])
 def test_who_changes_nothing(fake, cram, said, user):
     cram.write_bytes(cram.read_bytes() + f"{user}\t".encode() + OLD + b"\n")
-    assert not ask(settings(cram=cram), user=user.encode()).right
+    assert not ask(settings(cram=cram), user=user).right
     assert fake.password == OLD
 
 
