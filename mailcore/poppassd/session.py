@@ -137,7 +137,7 @@ class Service:
     def preload(self) -> None:
         """Nothing is imported later but by the checker."""
 
-    def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | None]:
+    def strangers(self, settings: Settings, peer: Peer) -> Talk:
         """The whole dialogue; nobody is ever let in."""
         if not (peer.local or settings.poppassd_remote):
             raise Goodbye("Passwords are changed from the mail host itself only", "Refused, not from this host")

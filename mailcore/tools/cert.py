@@ -175,12 +175,15 @@ def _answers(given: Mapping[str, str | None], known: Mapping[str, str], yes: boo
 
 
 def _machine_name() -> str:
-    """How this machine calls itself, if that is a name at all."""
-    name = socket.getfqdn().lower().rstrip(".")
-    try:
-        return _checked("common_name", name, 64)
-    except click.UsageError:
-        return "localhost"
+    """How this machine calls itself, if that is a name at all; /etc/hosts may know it as localhost."""
+    for name in (socket.getfqdn(), socket.gethostname()):
+        try:
+            name = _checked("common_name", name.lower().rstrip("."), 64)
+        except click.UsageError:
+            continue
+        if not name.startswith("localhost"):
+            return name
+    return "localhost"
 
 
 def _checker(name: str, limit: int) -> Callable[[str], str]:

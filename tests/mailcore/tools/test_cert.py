@@ -272,10 +272,20 @@ def test_an_end_of_input_makes_nothing(certs):
 
 @pytest.mark.parametrize(
     ("own", "expected"),
-    [("Mail.Example.Org.", "mail.example.org"), ("my_host", "localhost"), ("", "localhost"), ("h" * 65, "localhost")],
+    [
+        ("Mail.Example.Org.", "mail.example.org"),
+        ("my_host", "localhost"),
+        ("", "localhost"),
+        ("h" * 65, "localhost"),
+        ("localhost localhost", "localhost"),
+        ("localhost mx1", "mx1"),  # Debian's 127.0.1.1 line is missing
+        ("ip6-localhost! mail.example.org", "mail.example.org"),
+    ],
 )
 def test_the_name_of_the_machine_is_the_default(certs, monkeypatch, own, expected):
-    monkeypatch.setattr(cert.socket, "getfqdn", lambda: own)
+    full, _, short = own.partition(" ")
+    monkeypatch.setattr(cert.socket, "getfqdn", lambda: full)
+    monkeypatch.setattr(cert.socket, "gethostname", lambda: short)
     assert f"subject: CN={expected}\n" in run(certs, "--batch").output
 
 
