@@ -12,6 +12,7 @@ import pytest
 from passlib.hash import sha512_crypt
 
 from mailcore.errors import Broken
+from mailcore.login import passwords
 from mailcore.login.accounts import Peer
 from mailcore.login.channel import Entry
 from mailcore.poppassd.session import SERVICE, answer
@@ -89,6 +90,7 @@ def test_a_wrong_password_waits_and_three_are_enough(open_stage, settings):
         assert time.monotonic() - before >= 0.29
     assert change(stage) == b"500 Too many failures"
     assert stage.hear() == b""
+    assert passwords.verify(settings.passwd_file, "fred", CANARY.encode())  # right, but too late: nothing was changed
     stage.end()
     failed = [line for line in stage.lines() if line.startswith("auth.notice")]
     assert failed[0] == "auth.notice Login failed user=fred auth=fred host=[127.0.0.1]"
