@@ -18,16 +18,21 @@ SERVICE = Path("/etc/pam.d/poppassd")
 
 @pytest.fixture
 def poppassd(tmp_path, fred):
-    """inetd with poppassd and ipop3d, the sample of pam.d in its place; the two ports and the file of secrets."""
+    """inetd with poppassd, ipop3d, and poppassd as systemd fences it in; the sample of pam.d in its place."""
     need_root()
     kept = SERVICE.read_bytes() if SERVICE.exists() else None
     shutil.copy(ROOT / "pam.d/poppassd", SERVICE)
     clear = tmp_path / "cram-md5.pwd"
     option = f"-o cram_md5_file={clear}"
-    ports = [free_port(), free_port()]
+    ports = [free_port(), free_port(), free_port()]
+    program = launcher(tmp_path / "poppassd", "poppassd")
+    unit = (ROOT / "systemd/poppassd@.service").read_text()
+    kept_ones = unit.partition("CapabilityBoundingSet=")[2].split("\n")[0].lower().replace("cap_", "+").split()
+    fence = f"setpriv --bounding-set=-all,{','.join(kept_ones)} --inh-caps=-all --no-new-privs"
     (tmp_path / "inetd.conf").write_text(
-        f"127.0.0.1:{ports[0]} stream tcp nowait root {launcher(tmp_path / 'poppassd', 'poppassd')} poppassd {option}\n"
+        f"127.0.0.1:{ports[0]} stream tcp nowait root {program} poppassd {option}\n"
         f"127.0.0.1:{ports[1]} stream tcp nowait root {launcher(tmp_path / 'ipop3d', 'ipop3d')} ipop3d\n"
+        f"127.0.0.1:{ports[2]} stream tcp nowait root {need('setpriv')} {fence} {program} {option}\n"
     )
     daemon = Daemon(need("inetd"), "-i", str(tmp_path / "inetd.conf"), ports=tuple(ports))
     daemon.ports, daemon.clear = ports, clear
@@ -90,3 +95,10 @@ def test_a_password_that_is_too_old_can_be_changed(poppassd, fred):
 
 def test_root_is_nobody_here(poppassd):
     assert change(poppassd.ports[0], "root", PASSWORD, NEW) == "500 Old password is wrong"
+
+
+def test_the_units_capabilities_are_enough(poppassd, fred):
+    secrets.put(str(poppassd.clear), secrets.TAB, fred.name.encode(), lambda _: PASSWORD.encode())
+    assert change(poppassd.ports[2], fred.name, PASSWORD, NEW) == "200 Password changed, thank you"
+    assert secrets.secret(fred.name.encode(), str(poppassd.clear)) == NEW.encode()
+    assert pop3_login(poppassd.ports[1], fred.name, NEW).startswith("+OK")
