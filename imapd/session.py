@@ -31,6 +31,7 @@ from imapd.extensions import capabilities
 from imapd.responses import ANSWERS, Continue, Done, Status, encode, judged
 from mailcore import VERSION, log
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Mistake, ReadOnly, Refusal, Silence
+from mailcore.login import access
 from mailcore.login.channel import Entry
 from mailcore.wire import Wait, Wire
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     Talk = Generator[Any, Any, Any]  # a handler; what it returns is a Done or None
     Speech = Generator[Any, Any, None]  # bytes, Waits and questions: what a driver understands
 
+CODES = {"SESSIONS": "LIMIT"}  # RFC 5530 §3 for what the monitor says in words of its own
 STRANGE_COMMANDS = 3  # before login: whoever says so many things that are no IMAP speaks HTTP or SMTP
 
 
@@ -147,7 +149,8 @@ class Session:
                     yield from self._say(step)
                 elif kind is Continue:
                     yield from encode(step)
-                    reply = yield from self.wire.line(intake.line_octets(self))
+                    limit = self.settings.sasl_octets if self.stranger else intake.line_octets(self)
+                    reply = yield from self.wire.line(limit)
                 else:
                     reply = yield step
         except StopIteration as end:
@@ -199,6 +202,8 @@ class Session:
         if self.stranger and not strange:
             return  # a bad argument: login_commands is limit enough
         self.mistakes += 1
+        if self.stranger and self.count <= 1 and self.request.tag.decode("ascii").upper() in access.FOREIGN:
+            raise Goodbye("This is an IMAP server")
         if self.mistakes >= (STRANGE_COMMANDS if self.stranger else self.settings.bad_commands):
             raise Goodbye("Too many bad commands")
 
@@ -240,7 +245,8 @@ class Session:
         if not verdict.right:
             if verdict.code == "LIMIT":
                 raise Goodbye(verdict.text or "Too many login failures")
-            raise Refusal(verdict.text or "Authentication failed", verdict.code or "AUTHENTICATIONFAILED")
+            code = CODES.get(verdict.code, verdict.code or "AUTHENTICATIONFAILED")
+            raise Refusal(verdict.text or "Authentication failed", code)
         if verdict.account is None:
             raise Broken("a right password of nobody")
         self.entry = Entry(verdict.account, self.request.tag, self.wire.rest(), self.client_id, method)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipop3d.responses import Lines, Ok
 from mailcore import VERSION
 from mailcore.commands import State
-from mailcore.login import sasl
+from mailcore.login import access, sasl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ def capa(session: Session, args: Args) -> Talk:
 def _capabilities(session: Session) -> Iterator[bytes]:
     """RFC 2449 §6; USER and SASL only where they would work."""
     yield from (b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"EXPIRE NEVER")
+    if session.settings.pop3_login_delay_seconds:
+        yield b"LOGIN-DELAY %d" % session.settings.pop3_login_delay_seconds
+    if access.is_trusted(session.settings, session.peer):
+        yield b"XCLIENT"
     if sasl.plaintext_allowed(session.settings, session.peer):
         yield b"USER"
     mechanisms = sasl.offered(session.settings, session.peer, "pop3")

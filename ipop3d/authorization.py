@@ -6,7 +6,7 @@ from ipop3d.anytime import command as anytime
 from ipop3d.responses import Lines, Ok, Prompt
 from mailcore.commands import State
 from mailcore.errors import Mistake, Refusal
-from mailcore.login import sasl
+from mailcore.login import access, forwarding, sasl
 from mailcore.login.channel import Question
 
 TYPE_CHECKING = False
@@ -53,6 +53,24 @@ def auth(session: Session, args: Args) -> Talk:
     if name not in offered:
         raise Refusal("Bad authentication")
     session.let_in((yield from sasl.exchange(session.settings, session.peer, name, initial, Prompt)), name)
+
+
+@command("XCLIENT")
+def xclient(session: Session, args: Args) -> Talk:
+    """A trusted front end names its client: ADDR= PORT= SESSION= TTL= (Dovecot; the words are Postfix's)."""
+    if not access.is_trusted(session.settings, session.peer):
+        raise Refusal("You are not from trusted IP")
+    values = {}
+    while args:
+        name, equals, value = args.word("").partition(b"=")
+        field = forwarding.XCLIENT_FIELDS.get(name.upper())
+        if field is None or not equals:
+            raise Mistake("Unknown XCLIENT attribute")
+        values[field] = value
+    claim = forwarding.Claim("XCLIENT", values)
+    yield claim.question()
+    claim.apply(session.peer)
+    yield Ok("Updated")
 
 
 @command("QUIT")

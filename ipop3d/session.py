@@ -12,6 +12,7 @@ from ipop3d.responses import ANSWERS, Body, Err, Ok, Prompt, encode, judged
 from ipop3d.syntax import cut
 from mailcore import VERSION, log
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Refusal, Silence, TooLong
+from mailcore.login import access
 from mailcore.login.channel import Entry
 from mailcore.wire import Wire
 
@@ -81,6 +82,8 @@ class Session:
         if not keyword:
             raise Refusal("Null command")
         command = self.commands.get(keyword)
+        if command is None and self.commands_left >= 0 and keyword in access.FOREIGN:
+            raise Goodbye("This is a POP3 server")
         if command is None:
             raise Refusal(f"Unknown {self.commands.name} state command")
         yield from self._voice(command.run(self, args))
@@ -96,7 +99,7 @@ class Session:
             reply = None
             if isinstance(step, Prompt):
                 yield from encode(step)
-                reply = yield from self.wire.line(self.line_octets)
+                reply = yield from self.wire.line(self.settings.sasl_octets)
             elif isinstance(step, Body):
                 yield from _whole(step)
             elif isinstance(step, ANSWERS):
@@ -133,7 +136,7 @@ def _whole(body: Body) -> Iterator[bytes]:
 
 def _auth_code(code: str) -> str:
     """RFC 3206: was it the password, or is something broken here?"""
-    return {"UNAVAILABLE": "SYS/TEMP"}.get(code, "AUTH")
+    return {"UNAVAILABLE": "SYS/TEMP", "SESSIONS": "IN-USE", "LOGIN-DELAY": "LOGIN-DELAY"}.get(code, "AUTH")
 
 
 def _last_words(session: Session) -> Talk:
@@ -174,8 +177,10 @@ class Service:
         wire = Wire(settings.login_timeout_seconds)
         session = Session(settings, peer, wire, authorization.command, settings.login_line_octets)
         session.commands_left = settings.login_commands
-        # nothing may stand between "+OK" and "POP3": an old client looks for just that
-        yield from encode(Ok(f"POP3 {_host(settings)} mailcore {VERSION} server ready"))
+        # nothing may stand between "+OK" and "POP3": an old client looks for just that, but Dovecot in front
+        # of us for its own sign
+        sign = "[XCLIENT] " if access.is_trusted(settings, peer) else ""
+        yield from encode(Ok(f"{sign}POP3 {_host(settings)} mailcore {VERSION} server ready"))
         yield from _last_words(session)
         return session.entry
 

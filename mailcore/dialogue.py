@@ -37,6 +37,7 @@ class Dialogue:
         self.in_fd = in_fd
         self.out_fd = out_fd
         self.deadline = monotonic() + deadline_seconds if deadline_seconds else 0.0
+        self.read_octets = READ_OCTETS  # at once
         self.octets_in = 0
         self.octets_out = 0
         self._unsent: list[bytes] = []
@@ -94,7 +95,7 @@ class Dialogue:
                 raise self._ending
             if not self._readable(wait):
                 return None
-            data = os.read(self.in_fd, READ_OCTETS)
+            data = os.read(self.in_fd, self.read_octets)
         except OSError as error:
             raise Hangup(reason=f"Unexpected client disconnect, {error.strerror}") from None
         finally:

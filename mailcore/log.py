@@ -80,6 +80,35 @@ def refused(text: str) -> None:
         _syslog.syslog(_syslog.LOG_AUTH | _syslog.LOG_NOTICE, " ".join(text.split("\n")))
 
 
+_FACILITIES = (
+    "auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp",
+    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+)  # fmt: skip
+_LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+_OTHER_NAMES = {"panic": "emerg", "error": "err", "warn": "warning", "security": "auth"}
+
+
+def is_severity(value: str) -> bool:
+    """Is it `level` or `facility.level`, in the words of syslog.conf(5)?"""
+    return _severity(value) is not None
+
+
+def _severity(value: str) -> tuple[str, str] | None:
+    facility, dot, level = value.lower().rpartition(".")
+    facility, level = (_OTHER_NAMES.get(word, word) for word in (facility, level))
+    return (facility, level) if level in _LEVELS and (not dot or facility in _FACILITIES) else None
+
+
+def at(severity: str, text: str) -> None:
+    """A line with the severity that an administrator asks for; mail.warning without one."""
+    facility, level = _severity(severity) or ("", "warning")
+    if _syslog is not None:
+        priority = getattr(_syslog, f"LOG_{level.upper()}")
+        if facility:
+            priority |= getattr(_syslog, f"LOG_{facility.upper()}")
+        _syslog.syslog(priority, " ".join(text.split("\n")))
+
+
 def tracebacks(error_: BaseException) -> str:
     """Log an error of our own with an id; the id is all the client hears."""
     if _confess is not None:

@@ -76,10 +76,12 @@ def _start(
 
 
 def _listen(service: Any, address: str, given: list[str]) -> int:
-    from mailcore.login import listener
+    from mailcore.login import access, listener
 
     try:
-        return listener.listen(service, settings.load(given), address)
+        in_force = settings.load(given)
+        access.check(in_force)
+        return listener.listen(service, in_force, address)
     except (BadSetting, listener.BadAddress) as error:
         return _complain(service, str(error))
 

@@ -6,6 +6,7 @@ from imapd.anytime import command
 from imapd.responses import Untagged
 from mailcore import VERSION
 from mailcore.errors import Mistake
+from mailcore.login import access, forwarding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,19 @@ def id_(session: Session, args: Args) -> Talk:
     args.end()
     told = [b"%b/%b" % (name.lower(), value) for name, value in fields if value and name.lower() in TOLD]
     session.client_id = b" ".join(told)[:KEPT_OCTETS]
+    if session.stranger and access.is_trusted(session.settings, session.peer):
+        yield from _forwarded(session, fields)
     yield Untagged("ID", [b"name", b"mailcore", b"version", VERSION.encode()])
+
+
+def _forwarded(session: Session, fields: list[tuple[bytes, bytes | None]]) -> Talk:
+    """A trusted front end names its client (Dovecot's login proxy and webmails do)."""
+    known = forwarding.ID_FIELDS
+    values = {known[name.lower()]: value or b"" for name, value in fields if name.lower() in known}
+    if "address" in values:
+        claim = forwarding.Claim("ID", values)
+        yield claim.question()
+        claim.apply(session.peer)
 
 
 def _fields(args: Args) -> list[tuple[bytes, bytes | None]]:

@@ -36,12 +36,13 @@ class Peer:
     secure   under TLS
     user     the ordinary user who started us for himself on a pipe or UNIX socket, else ""
     bindings    channel bindings of the TLS connection by their names (RFC 5056), {} in clear
+    via         who told us the address, when the kernel did not: "PROXY 10.0.0.1"
     certificate the client's certificate (DER) that our authorities vouch for, b"" if there is none
     """
 
     __slots__ = (
         "kind", "address", "port", "local_port", "local", "secure", "user", "origin",
-        "bindings", "certificate",
+        "bindings", "certificate", "local_address", "via",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +66,14 @@ class Peer:
         self.origin = origin  # what ssh says of a pipe's far end, for the log
         self.bindings: dict[str, bytes] = {}
         self.certificate = b""
+        self.local_address = ""  # our own end's
+        self.via = ""
+
+    def comes_from(self, address: str, port: int, by: str) -> None:
+        """Take the word of `by` (PROXY, ID or XCLIENT) for where the client is."""
+        self.via = f"{self.via} {by} {self.address}".lstrip()
+        if address:
+            self.address, self.port = address, port
 
     @property
     def host(self) -> str:

@@ -26,6 +26,7 @@ def arrive(service: Any, options: Iterable[str] = ()) -> int:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     try:
         in_force = settings.load(options)
+        access.check(in_force)
     except BadSetting as error:
         return _refuse(service, str(error))
     if access.is_listening(0):

@@ -11,6 +11,7 @@ number of fields, a length that does not fit raise `Forged`, and the connection 
     gatekeeper → monitor   P user password        is this the password?
                            E authzid              the running user himself, on his own pipe
                            G user old new         change the password (poppassd only)
+                           W address port secure how session a front end says whose connection this is
                            H method, octets of tag, state and read-ahead; then those in A frames
                            F reason               the client is gone
                            T id text              our own code failed
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
 FRAME_OCTETS = 4096
 PIECE_OCTETS = 4000  # of an entry in one frame
 
-PASSWORD, EXTERNAL, HAND_OVER, PIECE, FAREWELL, TROUBLE, VERDICT, REPORT, CHANGE = (
-    b"P", b"E", b"H", b"A", b"F", b"T", b"V", b"R", b"G",
+PASSWORD, EXTERNAL, HAND_OVER, PIECE, FAREWELL, TROUBLE, VERDICT, REPORT, CHANGE, FORWARDED = (
+    b"P", b"E", b"H", b"A", b"F", b"T", b"V", b"R", b"G", b"W",
 )  # fmt: skip
-QUESTIONS = {"password": (PASSWORD, 2), "external": (EXTERNAL, 1), "change": (CHANGE, 3)}  # kind: (octet, fields)
+# kind: (octet, fields)
+QUESTIONS = {"password": (PASSWORD, 2), "external": (EXTERNAL, 1), "change": (CHANGE, 3), "forwarded": (FORWARDED, 5)}
 
 STATE_OCTETS = 2048  # the largest `state` of an entry
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 
 from mailcore import log
-from mailcore.dialogue import Dialogue
+from mailcore.dialogue import READ_OCTETS, Dialogue
 from mailcore.errors import Ending, Goodbye, Hangup
-from mailcore.login import channel
+from mailcore.login import access, channel
+from mailcore.wire import Wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from mailcore.login.accounts import Peer
     from mailcore.login.channel import Channel, Entry
     from mailcore.settings import Settings
-    from mailcore.wire import Wait
 
 TROUBLE_OCTETS = 3000
 
@@ -36,16 +36,17 @@ class Doorstep(Dialogue):
     def __init__(self, settings: Settings, in_fd: int, out_fd: int, lock_in: Callable[[], None]) -> None:
         super().__init__(in_fd, out_fd, settings.login_timeout_seconds)
         self.limit_octets = settings.login_read_octets
+        self.first_seconds = settings.first_octet_seconds
         self.lock_in: Callable[[], None] | None = lock_in
         self.ending = "Logout"
 
     def hear(self, wait: Wait) -> bytes | None:
-        if self.lock_in is not None:
-            self.flush()
-            self.lock_in()
-            self.lock_in = None
+        self.go_in()
         if self.octets_in >= self.limit_octets:
             raise Goodbye("Too much said before login")
+        self.read_octets = min(READ_OCTETS, self.limit_octets - self.octets_in)
+        if not self.octets_in and wait.fd < 0:
+            wait = Wait(min(wait.seconds, self.first_seconds))
         try:
             data = super().hear(wait)
         except Ending as ending:
@@ -54,6 +55,13 @@ class Doorstep(Dialogue):
         if not data:
             self.ending = "Unexpected client disconnect"
         return data
+
+    def go_in(self) -> None:
+        """Be locked in from now on: whatever is heard is heard after this."""
+        if self.lock_in is not None:
+            self.flush()
+            self.lock_in()
+            self.lock_in = None
 
 
 def keep(
@@ -87,6 +95,7 @@ def talk(service: Any, settings: Settings, peer: Peer, dialogue: Doorstep, monit
     """The conversation before login, and its result to the monitor."""
     entry: Entry | None = None
     try:
+        hear_proxy(settings, peer, dialogue, monitor)
         entry = dialogue.converse(service.strangers(settings, peer), monitor.ask)
     except Ending as ending:
         dialogue.ending = ending.reason
@@ -97,6 +106,19 @@ def talk(service: Any, settings: Settings, peer: Peer, dialogue: Doorstep, monit
         monitor.hand_over(entry)
     else:
         monitor.send(channel.FAREWELL, dialogue.ending.encode("ascii", "replace")[:200])
+
+
+def hear_proxy(settings: Settings, peer: Peer, dialogue: Doorstep, monitor: Channel) -> None:
+    """A PROXY header, where one may come: before everything else, TLS included."""
+    if not access.is_proxy(settings, peer):
+        return
+    from mailcore.login import proxy
+
+    dialogue.go_in()
+    origin = proxy.take(dialogue.in_fd, settings.proxy_seconds, settings.proxy_required)
+    if origin is not None:
+        monitor.ask(access.forwarded("PROXY", origin.address, origin.port, origin.secure))
+        access.apply(peer, "PROXY", origin.address, origin.port, origin.secure)
 
 
 def confess(error: BaseException, monitor: Channel) -> str:

@@ -109,10 +109,15 @@ class Listener:
         """Import what the children will need, once."""
         import gc
 
+        import mailcore.login.caps
         import mailcore.login.checker
         import mailcore.login.gatekeeper
+        import mailcore.login.names
+        import mailcore.login.pace
         import mailcore.login.pam
-        import mailcore.login.privileges  # noqa: F401
+        import mailcore.login.privileges
+        import mailcore.login.proxy
+        import mailcore.login.wrappers  # noqa: F401
 
         if self.settings.passwd_file:
             try:

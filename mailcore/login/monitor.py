@@ -19,7 +19,7 @@ from time import monotonic
 from mailcore import log
 from mailcore.dialogue import READ_OCTETS, Dialogue
 from mailcore.errors import Ending, Hangup, Terminated
-from mailcore.login import accounts, channel
+from mailcore.login import access, accounts, channel
 from mailcore.login.channel import Entry, Forged, Verdict
 
 TYPE_CHECKING = False
@@ -46,17 +46,32 @@ class Trouble(Exception):
 def serve(service: Any, settings: Settings, peer: Peer, in_fd: int = 0, out_fd: int = 1) -> int:
     """One client from greeting to goodbye; the exit status."""
     try:
+        access.receive(service, settings, peer)
         admitted = _preauthenticated(service, settings, peer) or Monitor(service, settings, peer).admit(in_fd, out_fd)
         if admitted is None:
             return 0
         account, entry = admitted
         _change_to(account, settings)
+    except access.TurnedAway as refusal:
+        return _turn_away(service, refusal.text, in_fd, out_fd)
     except (Forged, Trouble) as error:
         log.alert(f"{error} host={peer.host}")
         return 1
     except Exception as error:
         return _sorry(service, error, in_fd, out_fd)
     return _session(service, settings, peer, account, entry, in_fd, out_fd)
+
+
+def _turn_away(service: Any, text: str, in_fd: int, out_fd: int) -> int:
+    """No greeting; the log has the reason already."""
+    try:
+        if text:
+            dialogue = Dialogue(in_fd, out_fd)
+            dialogue.say(service.sorry(text))
+            dialogue.finish()
+    except OSError:
+        pass
+    return 0
 
 
 def _preauthenticated(service: Any, settings: Settings, peer: Peer) -> tuple[Account, None] | None:
@@ -201,6 +216,8 @@ class Monitor:
                 self.admitted = None  # whatever was changed, nobody comes in
             elif kind == channel.EXTERNAL and self.admitted is None:
                 self._judge(self._recognise)
+            elif kind == channel.FORWARDED and self.admitted is None:
+                self._believe()
             elif kind == channel.FAREWELL:
                 self._log_end(self.channel.receive(channel.FAREWELL, 1)[0].decode("ascii", "replace"))
                 return None
@@ -208,6 +225,12 @@ class Monitor:
                 self._note_trouble(*self.channel.receive(channel.TROUBLE, 2))
             else:
                 raise Forged("gatekeeper: not a frame that may come now")
+
+    def _believe(self) -> None:
+        """A front end names its client, who must be as welcome as if he had come himself."""
+        access.believe(self.settings, self.peer, self.channel.receive(channel.FORWARDED, 5))
+        access.receive(self.service, self.settings, self.peer)
+        self._say(Verdict(True))
 
     def _note_trouble(self, name: bytes, text: bytes) -> None:
         """Our own code failed in the gatekeeper; a few such lines are enough."""
@@ -256,11 +279,25 @@ class Monitor:
             self.failures += 1
             if not self._delay(asked):
                 return
+        elif verdict.account is not None:
+            verdict = self._count_in(verdict)
         self.admitted = verdict.account
+        self._say(verdict)
+
+    def _say(self, verdict: Verdict) -> None:
         try:
             self.channel.answer(verdict)
         except OSError:
             raise Trouble("gatekeeper died") from None
+
+    def _count_in(self, verdict: Verdict) -> Verdict:
+        """The right password is not enough for a user who has too many sessions, or comes too often."""
+        user = verdict.account.name if verdict.account else ""
+        crowd = access.crowd(self.service, self.settings, user)
+        if crowd is None:
+            return verdict
+        log.info(f"{crowd.text} user={_word(user)} host={_word(self.peer.host)}")
+        return crowd
 
     def _refusal(self) -> str:
         """Why no password would be right now, in UW's words for the log; "" if one would."""
@@ -282,9 +319,12 @@ class Monitor:
     def _delay(self, asked: float) -> bool:
         """Wait until login_delay_seconds (or a multiple, if it took longer) after the question.
 
+        Longer for an address from which many wrong passwords come (pace.py).
         False when the gatekeeper is gone meanwhile.
         """
-        delay = self.settings.login_delay_seconds
+        from mailcore.login import pace
+
+        delay = self.settings.login_delay_seconds + pace.penalty(self.settings, self.peer)
         return not (delay and self._hung_up(delay - (monotonic() - asked) % delay))
 
     # --- finding out -------------------------------------------------------------------------

@@ -66,7 +66,11 @@ class Stage:
         self.client.sendall(b"".join(line + b"\r\n" for line in lines))
 
     def hear(self) -> bytes:
-        return self.file.readline().rstrip(b"\r\n")
+        """The next line; b"" at the end, also where something we said was never read."""
+        try:
+            return self.file.readline().rstrip(b"\r\n")
+        except ConnectionResetError:
+            return b""
 
     def end(self) -> int:
         """Hang up, and wait for the exit status."""

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from mailcore.errors import BadSetting
 from mailcore.login import access
 from mailcore.login.accounts import Peer
 from mailcore.settings import Settings
@@ -95,3 +96,53 @@ def test_where_a_password_may_be_said_in_clear(local, secure, disabled):
     peer = Peer("socket", "192.0.2.7", local=local, secure=secure)
     allowed = access.plaintext_allowed(Settings(disable_plaintext_auth=disabled), peer)
     assert allowed == (local or secure or not disabled)
+
+
+# --- before the greeting -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["proxy_networks", "trusted_networks"])
+def test_a_network_that_is_none_is_heard_of_at_the_start(name):
+    with pytest.raises(BadSetting, match=name):
+        access.check(Settings(**{name: "10.0.0.1/40"}))
+    access.check(Settings(**{name: "10.0.0.0/8 fd00::/8"}))
+
+
+def test_a_connection_knows_its_own_end():
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()):
+        server, _ = listening.accept()
+        with server:
+            assert access.peer_of(server.fileno()).local_address == "127.0.0.1"
+
+
+def test_without_files_and_caps_nothing_is_loaded_or_opened(tmp_path, monkeypatch):
+    settings = Settings(hosts_allow=str(tmp_path / "a"), hosts_deny="", address_sessions=0)
+    monkeypatch.setattr(os, "open", None)
+    access.receive(None, settings, Peer("socket", "192.0.2.7"))
+    access.receive(None, Settings(hosts_allow="", hosts_deny=""), Peer("socket", "127.0.0.1", local=True))
+
+
+@pytest.mark.parametrize(
+    "peer, proxy, trusted",
+    [
+        (Peer("socket", "10.0.0.1"), True, True),
+        (Peer("socket", "10.0.0.2"), False, False),
+        (Peer("pipe", "10.0.0.1"), False, False),
+        (Peer("local"), False, False),
+    ],
+)
+def test_who_is_a_front_end(peer, proxy, trusted):
+    settings = Settings(proxy_networks="10.0.0.1", trusted_networks="10.0.0.1")
+    assert access.is_proxy(settings, peer) is proxy
+    assert access.is_trusted(settings, peer) is trusted
+    assert not access.is_proxy(Settings(), peer) and not access.is_trusted(Settings(), peer)
+
+
+def test_a_front_end_behind_a_proxy_names_its_client_once():
+    settings = Settings(proxy_networks="10.0.0.1", trusted_networks="10.0.0.0/8")
+    peer = Peer("socket", "10.0.0.1")
+    access.apply(peer, "PROXY", "10.0.0.2", 7, False)
+    assert access.is_trusted(settings, peer) and not access.is_proxy(settings, peer)
+    access.apply(peer, "XCLIENT", "10.0.0.1", 7)
+    assert not access.is_trusted(settings, peer) and not access.is_proxy(settings, peer)
+    assert peer.via == "PROXY 10.0.0.1 XCLIENT 10.0.0.2"
