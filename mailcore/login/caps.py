@@ -45,8 +45,9 @@ def take(settings: Settings, key: str, cap: int) -> int:
         if os.getpid() % SWEEP_EVERY == 0:
             _sweep(directory)
         name = _file_name(key)
-        for number in range(cap):
-            slot = _take_slot(directory, f"{name}.{number}")
+        first = os.getpid()  # spread, so that the first one tried is mostly free
+        for number in range(first, first + cap):
+            slot = _take_slot(directory, f"{name}.{number % cap}")
             if slot != NO_SLOT:
                 return slot
         raise Full
