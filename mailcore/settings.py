@@ -65,7 +65,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "penalty_forget_seconds": (60.0, "so long without a wrong password takes one of them away"),
     "spare_local": (True, "address_sessions and penalty_seconds do not count this machine itself"),
     "pop3_login_delay_seconds": (0, "a user's POP3 logins are so far apart (RFC 2449 6.5); 0: not announced"),
-    "first_octet_seconds": (30.0, "a client that says nothing at all after the greeting is gone after so long"),
+    "first_octet_seconds": (30.0, "a TCP client that says nothing at all after the greeting is gone after so long"),
     "sasl_octets": (12 * KIB, "longest SASL response, in base64"),
     "proxy_networks": ("", "proxies that tell the client's address by the PROXY protocol: 10.0.0.1 fd00::/8"),
     "proxy_required": (True, "a connection from proxy_networks without a PROXY header is closed"),

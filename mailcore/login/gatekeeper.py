@@ -74,6 +74,8 @@ def keep(
         log.close_log(lambda error: confess(error, monitor))
         keep_fds = (in_fd, out_fd, monitor.fileno())
         dialogue = Doorstep(settings, in_fd, out_fd, lambda: _lock_in(settings, keep_fds, parent))
+        if peer.kind != "socket":
+            dialogue.first_seconds = settings.login_timeout_seconds  # a person may sit there
         dialogue.obey_signals()
         talk(service, settings, peer, dialogue, monitor)
         status = 0

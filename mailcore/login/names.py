@@ -40,6 +40,16 @@ def of(address: str, settings: Settings) -> str:
     return name if is_name(name) else wrappers.UNKNOWN
 
 
+def _keep_only(fd: int) -> None:
+    """The resolver has nothing to do with the client's connection."""
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in range(3):
+        if number != fd:
+            os.dup2(null, number)
+    os.closerange(3, fd)
+    os.closerange(fd + 1, 4096)
+
+
 def is_name(name: str) -> bool:
     """What may be in a host name (RFC 1123 §2.1), and `_`."""
     plain = name.replace("-", "").replace(".", "").replace("_", "")
@@ -49,6 +59,7 @@ def is_name(name: str) -> bool:
 def _tell(address: str, settings: Settings, writer: int) -> NoReturn:
     status = 1
     try:
+        _keep_only(writer)
         if os.geteuid() == 0:
             import pwd
 

@@ -44,16 +44,16 @@ def end(pids):
 
 def test_sessions_of_killed_processes_are_over(settings):
     """S43: spawn many, kill -9 half, and exactly so many may come again."""
-    spawned = [hold(settings, "user fred", 60) for _ in range(100)]
+    spawned = [hold(settings, "user fred", 120) for _ in range(200)]
     holders = [pid for pid, got in spawned if got]
     try:
-        assert len(holders) == 60
+        assert len(holders) == 120
         began = time.monotonic()
-        end(holders[:30])
-        again = [hold(settings, "user fred", 60) for _ in range(40)]
+        end(holders[:60])
+        again = [hold(settings, "user fred", 120) for _ in range(80)]
         assert time.monotonic() - began < 5
-        spawned = [(pid, got) for pid, got in spawned if pid not in holders[:30]] + again
-        assert sum(got for _, got in again) == 30
+        spawned = [(pid, got) for pid, got in spawned if pid not in holders[:60]] + again
+        assert sum(got for _, got in again) == 60
     finally:
         end(pid for pid, _ in spawned)
 

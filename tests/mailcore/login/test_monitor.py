@@ -39,6 +39,7 @@ def settings(tmp_path):
         login_delay_seconds=0.0,
         first_valid_uid=2,
         gatekeeper_root=str(tmp_path / "empty"),
+        run_directory=str(tmp_path / "run"),
         mail_location="mbox:~/mail",
     )
 
