@@ -16,6 +16,7 @@ import os
 
 from imapd.responses import Continue, Status, encode
 from imapd.syntax import LARGEST_NUMBER, NUMBER_DIGITS, Args, is_tag
+from mailcore.commands import is_foreign
 from mailcore.errors import Goodbye, MailError, Mistake, OutOfSpace, TooBig, TooLong
 
 TYPE_CHECKING = False
@@ -157,6 +158,8 @@ def command(session: Session) -> Speech:
     """
     request, read = session.request, _Command()
     line = yield from _line(session, read)
+    if session.stranger and session.count == 0 and is_foreign(line):
+        raise Goodbye("This is an IMAP server")
     try:
         read.pieces.append(request.begin(line))
     except Mistake as mistake:

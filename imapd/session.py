@@ -31,7 +31,6 @@ from imapd.extensions import capabilities
 from imapd.responses import ANSWERS, Continue, Done, Status, encode, judged
 from mailcore import VERSION, log
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Mistake, ReadOnly, Refusal, Silence
-from mailcore.login import access
 from mailcore.login.channel import Entry
 from mailcore.wire import Wait, Wire
 
@@ -202,8 +201,6 @@ class Session:
         if self.stranger and not strange:
             return  # a bad argument: login_commands is limit enough
         self.mistakes += 1
-        if self.stranger and self.count <= 1 and self.request.tag.decode("ascii").upper() in access.FOREIGN:
-            raise Goodbye("This is an IMAP server")
         if self.mistakes >= (STRANGE_COMMANDS if self.stranger else self.settings.bad_commands):
             raise Goodbye("Too many bad commands")
 

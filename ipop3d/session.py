@@ -11,6 +11,7 @@ from ipop3d import authorization
 from ipop3d.responses import ANSWERS, Body, Err, Ok, Prompt, encode, judged
 from ipop3d.syntax import cut
 from mailcore import VERSION, log
+from mailcore.commands import is_foreign
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Refusal, Silence, TooLong
 from mailcore.login import access
 from mailcore.login.channel import Entry
@@ -47,6 +48,7 @@ class Session:
         self.drop: Drop
         self.over = False
         self.ending = ""
+        self.first = False  # nothing was said yet by a stranger
         self.mistakes = 0  # in a row
         self.commands_left = -1  # how many more may be said; before login there is a limit
 
@@ -78,12 +80,13 @@ class Session:
         if self.commands_left == 0:
             raise Goodbye("Too many commands before login")
         self.commands_left -= 1
+        first, self.first = self.first, False
+        if first and is_foreign(line):
+            raise Goodbye("This is a POP3 server")
         keyword, args = cut(line)
         if not keyword:
             raise Refusal("Null command")
         command = self.commands.get(keyword)
-        if command is None and self.commands_left >= 0 and keyword in access.FOREIGN:
-            raise Goodbye("This is a POP3 server")
         if command is None:
             raise Refusal(f"Unknown {self.commands.name} state command")
         yield from self._voice(command.run(self, args))
@@ -177,6 +180,7 @@ class Service:
         wire = Wire(settings.login_timeout_seconds)
         session = Session(settings, peer, wire, authorization.command, settings.login_line_octets)
         session.commands_left = settings.login_commands
+        session.first = True
         # nothing may stand between "+OK" and "POP3": an old client looks for just that, but Dovecot in front
         # of us for its own sign
         sign = "[XCLIENT] " if access.is_trusted(settings, peer) else ""

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+# how HTTP and SMTP clients begin; whoever says one of these to us does not know whom he talks to (ALPACA), or is
+# a proxy whose word nobody has asked for
+FOREIGN = frozenset(
+    (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT", b"PATCH", b"PRI",
+     b"EHLO", b"HELO", b"LHLO", b"MAIL", b"PROXY")
+)  # fmt: skip
+
+
+def is_foreign(line: bytes) -> bool:
+    """A first line that no mail client says."""
+    return line.split(b" ", 1)[0].upper() in FOREIGN
+
 
 class Command:
     """One command: its name as the RFC spells it, its handler, its traits."""

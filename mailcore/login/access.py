@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from mailcore.settings import Settings
 
-FOREIGN = ("PROXY", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "PRI", "EHLO", "HELO", "LHLO")
 _ORIGINS = ("SSH_CLIENT", "SSH_CONNECTION", "SSH2_CLIENT", "KRB5REMOTEADDR")  # set by sshd and its cousins
 
 
@@ -86,8 +85,9 @@ def spared(settings: Settings, peer: Peer) -> bool:
 
 
 def plaintext_allowed(settings: Settings, peer: Peer) -> bool:
-    """May a password be said here without hiding it: under TLS, within this machine, or by the settings."""
-    return peer.secure or peer.local or not settings.disable_plaintext_auth
+    """May a password be said here without hiding it: under TLS (a trusted proxy's too), within this machine, or
+    by the settings."""
+    return peer.secure or peer.local or peer.offloaded or not settings.disable_plaintext_auth
 
 
 # --- before the greeting -------------------------------------------------------------------
@@ -157,7 +157,7 @@ def _log_in_time(service: Any) -> None:
 
 def is_proxy(settings: Settings, peer: Peer) -> bool:
     """May a PROXY header come on this connection, and has none come yet?"""
-    return _within(settings, "proxy_networks", peer) and not peer.via
+    return _within(settings, "proxy_networks", peer) and not peer.via and not peer.greeted
 
 
 def is_trusted(settings: Settings, peer: Peer) -> bool:
@@ -203,7 +203,7 @@ def apply(peer: Peer, by: str, address: str, port: int, secure: bool = False) ->
     peer.comes_from(address, port, by)
     if by == "PROXY":
         peer.local = False
-        peer.secure = peer.secure or secure
+        peer.offloaded = secure
 
 
 # --- after the password --------------------------------------------------------------------

@@ -36,13 +36,15 @@ class Peer:
     secure   under TLS
     user     the ordinary user who started us for himself on a pipe or UNIX socket, else ""
     bindings    channel bindings of the TLS connection by their names (RFC 5056), {} in clear
+    greeted  has heard our greeting in clear, and said STARTTLS
     via         who told us the address, when the kernel did not: "PROXY 10.0.0.1"
+    offloaded   the client's TLS ended at a proxy that we trust
     certificate the client's certificate (DER) that our authorities vouch for, b"" if there is none
     """
 
     __slots__ = (
         "kind", "address", "port", "local_port", "local", "secure", "user", "origin",
-        "bindings", "certificate", "local_address", "via",
+        "bindings", "certificate", "local_address", "greeted", "via", "offloaded",
     )  # fmt: skip
 
     def __init__(
@@ -67,7 +69,9 @@ class Peer:
         self.bindings: dict[str, bytes] = {}
         self.certificate = b""
         self.local_address = ""  # our own end's
+        self.greeted = False
         self.via = ""
+        self.offloaded = False
 
     def comes_from(self, address: str, port: int, by: str) -> None:
         """Take the word of `by` (PROXY, ID or XCLIENT) for where the client is."""

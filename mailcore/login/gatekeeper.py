@@ -114,10 +114,16 @@ def hear_proxy(settings: Settings, peer: Peer, dialogue: Doorstep, monitor: Chan
     """A PROXY header, where one may come: before everything else, TLS included."""
     if not access.is_proxy(settings, peer):
         return
+    import _socket
+
     from mailcore.login import proxy
 
+    sock = _socket.socket(fileno=dialogue.in_fd)  # before the lock, after which no socket can be asked what it is
     dialogue.go_in()
-    origin = proxy.take(dialogue.in_fd, settings.proxy_seconds, settings.proxy_required)
+    try:
+        origin = proxy.take(sock, settings.proxy_seconds, settings.proxy_required)
+    finally:
+        sock.detach()
     if origin is not None:
         monitor.ask(access.forwarded("PROXY", origin.address, origin.port, origin.secure))
         access.apply(peer, "PROXY", origin.address, origin.port, origin.secure)

@@ -303,8 +303,7 @@ class Monitor:
         """Why no password would be right now, in UW's words for the log; "" if one would."""
         if self.failures >= self.settings.login_tries:
             return "excessive login failures"
-        peer = self.peer
-        if self.settings.disable_plaintext_auth and not (peer.local or peer.secure):
+        if not access.plaintext_allowed(self.settings, self.peer):
             return "disabled"
         return ""
 

@@ -50,18 +50,15 @@ class Origin:
 # --- from the socket -----------------------------------------------------------------------
 
 
-def take(fd: int, seconds: float, required: bool) -> Origin | None:
+def take(sock: _socket.socket, seconds: float, required: bool) -> Origin | None:
     """The header at the start of a connection; None if there is none and none is required."""
     until = monotonic() + seconds
-    sock = _socket.socket(fileno=fd)
     try:
         if not required and not _announced(sock, until):
             return None
         return _take(sock, until)
     except OSError as error:
         raise BadHeader(f"not received, {error.strerror}") from None
-    finally:
-        sock.detach()
 
 
 def _announced(sock: _socket.socket, until: float) -> bool:

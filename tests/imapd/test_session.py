@@ -33,8 +33,7 @@ def test_whoever_speaks_another_protocol_is_sent_away():
     for first in (b"GET / HTTP/1.1", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 143", b"ehlo mail.example.org"):
         client = stranger()
         said = client.say(first + b"\r\n")
-        assert said.count(b" BAD ") == 1
-        assert said.endswith(b"* BYE This is an IMAP server\r\n") and client.over
+        assert said == b"* BYE This is an IMAP server\r\n" and client.over
     client = stranger()
     said = client.say(b"\r\n\r\n\0\r\nQUIT\n!")
     assert said.count(b" BAD ") == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -107,8 +108,13 @@ def test_after_login(line, fred):
     client = held[0]
     assert held[1] == client
     assert held[2] == "/dev/null"
+    slots = {fd: name for fd, name in held.items() if name.startswith("/run/mailcore/sessions/")}
+    assert len(slots) == 1  # the user's, for the cap (caps.py)
+    for fd in slots:
+        flags = Path(f"/proc/{line.monitor}/fdinfo/{fd}").read_text().split("flags:")[1].split()[0]
+        assert int(flags, 8) & os.O_ACCMODE == os.O_RDONLY
     for fd, name in held.items():
-        if fd > 2:  # what the session opened as the user, and syslog: nothing that root left
+        if fd > 2 and fd not in slots:  # what the session opened as the user, and syslog: nothing else that root left
             assert name != client
             assert not name.startswith(("/etc/shadow", "/run/mailcore", "/proc"))
     assert os.stat(f"/proc/{line.monitor}/mem").st_uid == 0

@@ -146,3 +146,9 @@ def test_a_front_end_behind_a_proxy_names_its_client_once():
     access.apply(peer, "XCLIENT", "10.0.0.1", 7)
     assert not access.is_trusted(settings, peer) and not access.is_proxy(settings, peer)
     assert peer.via == "PROXY 10.0.0.1 XCLIENT 10.0.0.2"
+
+
+def test_no_header_comes_behind_starttls():
+    peer = Peer("socket", "10.0.0.1")
+    peer.greeted = True
+    assert not access.is_proxy(Settings(proxy_networks="10.0.0.1"), peer)

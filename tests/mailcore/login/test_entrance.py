@@ -196,6 +196,18 @@ def test_wrong_passwords_of_an_address_wait_longer_and_right_ones_do_not(open_st
     assert time.monotonic() - began < 0.45
 
 
+def test_who_hangs_up_early_is_counted_until_his_wait_is_over(open_stage, settings):
+    settings.address_sessions = 1
+    settings.penalty_seconds = 30.0
+    settings.login_tries = 9
+    stage = open_stage()
+    stage.say(*[b"PASS fred wrong"] * 8)
+    assert [stage.hear() for _ in range(4)] == [b"HELLO"] + [b"NO [] "] * 3
+    stage.client.close()
+    stage.file.close()
+    assert open_stage().hear() == b"SORRY Too many connections from your address"
+
+
 def test_penalties_never_open_anything(open_stage, settings):
     """S5: whatever the ledger says, only the right password is right."""
     settings.penalty_seconds = 0.01
