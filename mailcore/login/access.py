@@ -213,6 +213,8 @@ def crowd(service: Any, settings: Settings, user: str) -> Verdict | None:
     """Why this user, whose password was right, cannot come in now; None if he can, and then he is counted."""
     from mailcore.login import caps, pace
 
+    if service.name == "poppassd":
+        return None  # whoever changes his password gets no session
     try:
         slot = caps.take(settings, f"user {user}", settings.user_sessions)
     except caps.Full:
