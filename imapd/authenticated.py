@@ -45,7 +45,7 @@ def _select(session: Session, args: Args, readonly: bool) -> Talk:
     name = args.space().mailbox()
     args.end()
     session.deselect()  # even if the new one cannot be opened
-    box = session.store.open(name, readonly)
+    box = session.store.open(name, readonly or session.anonymous)
     session.select(box)
     yield Untagged(len(box), "EXISTS")
     yield Untagged(box.recent, "RECENT")

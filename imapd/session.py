@@ -30,7 +30,9 @@ from imapd import intake, unauthenticated
 from imapd.extensions import capabilities
 from imapd.responses import ANSWERS, Continue, Done, Status, encode, judged
 from mailcore import VERSION, log
+from mailcore.commands import State
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Mistake, ReadOnly, Refusal, Silence
+from mailcore.login import sasl
 from mailcore.login.channel import Entry
 from mailcore.wire import Wait, Wire
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
 
-    from mailcore.commands import Command, State
+    from mailcore.commands import Command
     from mailcore.login.accounts import Account, Peer
     from mailcore.login.channel import Verdict
     from mailcore.settings import Settings
@@ -50,6 +52,11 @@ if TYPE_CHECKING:
     Speech = Generator[Any, Any, None]  # bytes, Waits and questions: what a driver understands
 
 CODES = {"SESSIONS": "LIMIT"}  # RFC 5530 §3 for what the monitor says in words of its own
+# what somebody without a name may say: nothing that changes anything (UW refuses the others as unknown too)
+ANYBODYS = frozenset(
+    ("CAPABILITY", "NOOP", "LOGOUT", "ID", "ENABLE", "SELECT", "EXAMINE", "LIST", "LSUB", "STATUS", "NAMESPACE", "IDLE",
+     "CHECK", "CLOSE", "UNSELECT", "SEARCH", "FETCH", "SORT", "THREAD")
+)  # fmt: skip
 STRANGE_COMMANDS = 3  # before login: whoever says so many things that are no IMAP speaks HTTP or SMTP
 
 
@@ -64,6 +71,7 @@ class Session:
         self.commands = commands
         self.uid_commands: State | None = None  # only where a mailbox is selected
         self.stranger = True  # until the login
+        self.anonymous = False  # came by ANONYMOUS: looks at mail, changes nothing
         self.user = ""
         self.store: Store
         self.box: Any = None  # the selected Mailbox; handlers of the selected state know that there is one
@@ -216,16 +224,24 @@ class Session:
 
         self.deselect()
         self.box = box
-        self.commands, self.uid_commands = selected.command, selected.uid_command
+        self.commands, self.uid_commands = self.allowed(selected.command), self.allowed(selected.uid_command)
 
     def deselect(self) -> None:
         """Go back to the authenticated state; nothing is expunged."""
         from imapd import authenticated
 
-        self.commands, self.uid_commands = authenticated.command, None
+        self.commands, self.uid_commands = self.allowed(authenticated.command), None
         box, self.box, self._trouble = self.box, None, ""
         if box is not None:
             box.close()
+
+    def allowed(self, state: State) -> State:
+        """The commands of a state that this client may say."""
+        if not self.anonymous:
+            return state
+        few = State(state.name)
+        few.update((name, command) for name, command in state.items() if name in ANYBODYS)
+        return few
 
     def leave(self) -> None:
         """The session is over, whatever happened; nobody is there to hear of trouble."""
@@ -295,6 +311,7 @@ class Service:
         """The not authenticated state (RFC 3501 §3.1); returns who was let in."""
         wire = StrangersWire(settings.login_timeout_seconds, settings.login_read_octets)
         session = Session(settings, peer, wire, unauthenticated.command)
+        sasl.prepare(peer)
         yield from encode(Status("OK", _banner(settings), f"CAPABILITY {capabilities(session)}"))
         yield from last_words(session, session.talk())
         return session.entry
@@ -309,6 +326,7 @@ class Service:
         session.stranger = False
         session.user = account.name
         session.client_id = entry.state if entry else b""
+        session.anonymous = entry is not None and entry.method == "ANONYMOUS"
         try:
             yield from last_words(session, _welcomed(session, account, entry))
         finally:
@@ -331,7 +349,7 @@ def _welcomed(session: Session, account: Account, entry: Entry | None) -> Speech
 
     extensions.load()
     session.store = Store(account.name, account.home, session.settings, account.location)
-    session.commands = authenticated.command
+    session.commands = session.allowed(authenticated.command)
     yield from session.talk()
 
 

@@ -13,7 +13,7 @@ from imapd.responses import Continue
 from mailcore.commands import State
 from mailcore.errors import Refusal
 from mailcore.login import sasl
-from mailcore.login.channel import Question
+from mailcore.login.channel import NAME_OCTETS, Question
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,12 @@ def login(session: Session, args: Args) -> Talk:
     user = args.space().astring()
     password = args.space().astring()
     args.end()
+    if user.lower() == b"anonymous" and "ANONYMOUS" in sasl.offered(session.settings, session.peer, "imap"):
+        verdict = yield Question("anonymous", (b"",))  # as UW; but what stands for a password is not logged
+        yield from session.let_in(verdict, "ANONYMOUS")
+        return
     if not sasl.plaintext_allowed(session.settings, session.peer):
+        yield Question("void", (user[:NAME_OCTETS], b"disabled"))
         raise Refusal("Passwords in clear only under TLS", "PRIVACYREQUIRED")
     verdict = yield Question("password", (user, password))
     yield from session.let_in(verdict, "LOGIN")
@@ -45,6 +50,9 @@ def authenticate(session: Session, args: Args) -> Talk:
     if name not in sasl.MECHANISMS:
         raise Refusal("Unknown authentication mechanism", "CANNOT")
     if name not in sasl.offered(session.settings, session.peer, "imap"):
+        if name not in sasl.CLEAR:
+            raise Refusal("That mechanism is not offered here", "CANNOT")
+        yield Question("void", (b"", b"disabled"))
         raise Refusal("That mechanism is not offered here", "PRIVACYREQUIRED")
     verdict = yield from sasl.exchange(session.settings, session.peer, name, initial, Continue)
     yield from session.let_in(verdict, name)

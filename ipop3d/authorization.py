@@ -7,7 +7,7 @@ from ipop3d.responses import Lines, Ok, Prompt
 from mailcore.commands import State
 from mailcore.errors import Mistake, Refusal
 from mailcore.login import access, forwarding, sasl
-from mailcore.login.channel import Question
+from mailcore.login.channel import NAME_OCTETS, Question
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def user(session: Session, args: Args) -> Talk:
     """Who wants to log in (RFC 1939 §7); the answer never tells whether there is such a user."""
     name = args.word("Missing username argument")
     args.end()
-    _may_speak_plain(session)
+    yield from _may_speak_plain(session, name)
     session.user = name
     yield Ok("User name accepted, password please")
 
@@ -35,8 +35,20 @@ def pass_(session: Session, args: Args) -> Talk:
         raise Mistake("USER comes first")
     name, session.user = session.user, b""
     password = args.rest("Missing password argument")
-    _may_speak_plain(session)
+    yield from _may_speak_plain(session, name)
     session.let_in((yield Question("password", (name, password))), "LOGIN")
+
+
+@command("APOP")
+def apop(session: Session, args: Args) -> Talk:
+    """User and digest of the greeting's stamp with his secret (RFC 1939 §7)."""
+    name = args.word("Missing APOP argument")
+    digest = args.word("Missing APOP argument")
+    args.end()
+    if not session.peer.stamp:
+        raise Refusal("Not supported")
+    session.user = b""
+    session.let_in((yield Question("apop", (name, digest))), "APOP")
 
 
 @command("AUTH")
@@ -51,6 +63,8 @@ def auth(session: Session, args: Args) -> Talk:
     initial = args.word("") if args else None
     args.end()
     if name not in offered:
+        if name in sasl.CLEAR:
+            yield Question("void", (b"", b"disabled"))
         raise Refusal("Bad authentication")
     session.let_in((yield from sasl.exchange(session.settings, session.peer, name, initial, Prompt)), name)
 
@@ -81,6 +95,7 @@ def quit_(session: Session, args: Args) -> Talk:
     yield Ok("Sayonara")
 
 
-def _may_speak_plain(session: Session) -> None:
+def _may_speak_plain(session: Session, name: bytes) -> Talk:
     if not sasl.plaintext_allowed(session.settings, session.peer):
+        yield Question("void", (name[:NAME_OCTETS], b"disabled"))
         raise Refusal("Passwords in clear only under TLS", "AUTH")

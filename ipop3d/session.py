@@ -13,7 +13,7 @@ from ipop3d.syntax import cut
 from mailcore import VERSION, log
 from mailcore.commands import is_foreign
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Refusal, Silence, TooLong
-from mailcore.login import access
+from mailcore.login import access, sasl
 from mailcore.login.channel import Entry
 from mailcore.wire import Wire
 
@@ -122,10 +122,11 @@ class Session:
         if not verdict.right:
             if verdict.code == "LIMIT":
                 raise Goodbye("Too many login failures")
-            raise Refusal(verdict.text or "Bad login", _auth_code(verdict.code))
+            raise Refusal("; ".join([verdict.text or "Bad login", *verdict.alerts]), _auth_code(verdict.code))
         if verdict.account is None:
             raise Broken("a right verdict names an account")
-        self.entry = Entry(verdict.account, b"", self.wire.rest(), b"", method)
+        told = "; ".join(verdict.alerts).encode()  # said with the OK: POP3 has no other place for it
+        self.entry = Entry(verdict.account, b"", self.wire.rest(), told, method)
         self.over = True
 
 
@@ -184,7 +185,9 @@ class Service:
         # nothing may stand between "+OK" and "POP3": an old client looks for just that, but Dovecot in front
         # of us for its own sign
         sign = "[XCLIENT] " if access.is_trusted(settings, peer) else ""
-        yield from encode(Ok(f"{sign}POP3 {_host(settings)} mailcore {VERSION} server ready"))
+        sasl.prepare(peer)
+        name, stamp = ("", f" {peer.stamp.decode()}") if peer.stamp else (f" {_host(settings)}", "")  # as UW
+        yield from encode(Ok(f"{sign}POP3{name} mailcore {VERSION} server ready{stamp}"))
         yield from _last_words(session)
         return session.entry
 
@@ -206,7 +209,8 @@ class Service:
             yield from encode(judged(error))
             return
         total = len(session.drop.uids)
-        yield from encode(Ok(f"Mailbox open, {total} messages"))
+        told = entry.state.decode("ascii", "replace") if entry else ""
+        yield from encode(Ok("; ".join(filter(None, (f"Mailbox open, {total} messages", told)))))
         try:
             yield from _last_words(session)
         finally:

@@ -92,6 +92,13 @@ class Ground:
         path.chmod(0o600)
         return path
 
+    def secrets(self, *pairs: tuple[str, str]) -> Path:
+        """A file like /etc/cram-md5.pwd."""
+        path = self.path / "cram-md5.pwd"
+        path.write_text("".join(f"{name}\t{secret}\n" for name, secret in pairs))
+        path.chmod(0o600)
+        return path
+
     def location(self) -> str:
         return f"mbox:{self.mail}:INBOX={self.inbox}"
 
@@ -103,6 +110,9 @@ class Ground:
             "login_delay_seconds": "0",
             "first_valid_uid": "1",
             "host_name": "mail.example.org",
+            "cram_md5_file": str(self.path / "cram-md5.pwd"),
+            "anonymous_file": "",
+            "scram_key_file": str(self.path / "scram-key"),
         }
 
     def hand_over(self) -> None:

@@ -5,6 +5,7 @@ A transcript is a header, an empty line, then the talk:
     mailbox: INBOX = three.mbox     a copy of tests/mailboxes/three.mbox (may stand several times)
     account: fred secret            start before login, with this account in a passwd-file
     login: fred secret              the same, and log in first
+    secrets: fred secret            the same account, and its secret in clear in a file like /etc/cram-md5.pwd
     greeting: yes                   the greeting is the first S: line (otherwise it is passed over)
     setting: name=value             as -o name=value
     after: INBOX = x-after.mbox     what must lie on the disk in the end, line by line
@@ -16,6 +17,9 @@ A transcript is a header, an empty line, then the talk:
 
 In S: lines `$name` is bound at first sight and must be the same later, `$` alone stands for
 anything, and \\xNN is an octet.  Without account or login the talk begins after the login.
+
+In C: lines <apop fred secret>, <cram-md5 fred secret> and <scram secret> are what a client makes of the
+`$stamp`, of the `$challenge` in base64, and of that with SCRAM-SHA-256 after the message `n,,n=fred,r=nonce`.
 """
 
 from __future__ import annotations
@@ -28,10 +32,13 @@ from pathlib import Path
 
 import pytest
 
+from mailcore.login import sources
 from mailcore.login.accounts import Account, Peer
-from mailcore.login.channel import Question, Verdict
+from mailcore.login.channel import Question
 from mailcore.settings import Settings, load
 from mailcore.wire import Wait
+from tests.mailcore.login import client
+from tests.mailcore.login.oracle import Oracle
 from tests.playground import MAILBOXES, MODULES, Ground, program
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
@@ -49,10 +56,11 @@ class Transcript:
         self.settings = [value for key, value in fields if key == "setting"]
         named = dict(fields)
         self.login = tuple(named["login"].split(" ", 1)) if "login" in named else None
-        self.account = tuple(named["account"].split(" ", 1)) if "account" in named else self.login
+        self.secrets = tuple(named["secrets"].split(" ", 1)) if "secrets" in named else None
+        self.account = tuple(named["account"].split(" ", 1)) if "account" in named else self.login or self.secrets
         self.greeting = "greeting" in named
         self.ways = named.get("ways", "inside file pipe").split()
-        unknown = set(named) - {"mailbox", "after", "setting", "login", "account", "greeting", "ways"}
+        unknown = set(named) - {"mailbox", "after", "setting", "login", "account", "secrets", "greeting", "ways"}
         assert not unknown, f"unknown header fields: {unknown}"
         self.steps = self._log_in() + [step for line in talk.splitlines() if (step := _step(line))]
 
@@ -110,6 +118,14 @@ class Judge:
         for name in new:
             self.bound[name] = match[name[1:]]
 
+    def filled(self, text: str) -> str:
+        """A C: line with what a client computes in its place."""
+        return re.sub(r"<(apop|cram-md5|scram) ([^>]+)>", self._computed, text)
+
+    def _computed(self, match: re.Match[str]) -> str:
+        challenge = self.bound["$stamp" if match[1] == "apop" else "$challenge"].encode()
+        return client.MECHANISMS[match[1]](challenge, *match[2].encode().split(b" ")).decode()
+
     def check_file(self, expected: bytes, found: bytes) -> None:
         lines = found.decode("latin-1").split("\n")
         patterns = expected.decode("latin-1").split("\n")
@@ -124,7 +140,9 @@ def _prepare(transcript: Transcript, ground: Ground) -> list[str]:
     options = [f"{name}={value}" for name, value in ground.options().items()] + transcript.settings
     if transcript.account:
         options.append(f"passwd_file={ground.accounts(transcript.account)}")
-    elif transcript.server == "ipop3d":
+    if transcript.secrets:
+        options.append(f"cram_md5_file={ground.secrets(transcript.secrets)}")
+    if not transcript.account and transcript.server == "ipop3d":
         options.append("pop3_preauth=true")
     return options
 
@@ -145,9 +163,7 @@ def test_transcript(path: Path, way: str, ground: Ground) -> None:
 # --- byte by byte into the generator --------------------------------------------------
 
 
-def _conversation(transcript: Transcript, settings: Settings, ground: Ground):  # type: ignore[no-untyped-def]
-    service = importlib.import_module(f"{MODULES.get(transcript.server, transcript.server)}.session").SERVICE
-    peer = Peer("pipe", local=True)
+def _conversation(transcript: Transcript, settings: Settings, ground: Ground, service, peer: Peer):  # type: ignore[no-untyped-def]
     if not transcript.account:
         account = Account("fred", ground.user.pw_uid, ground.user.pw_gid, str(ground.home))
         yield from service.session(settings, peer, account, None)
@@ -159,12 +175,15 @@ def _conversation(transcript: Transcript, settings: Settings, ground: Ground):  
 
 def _inside(transcript: Transcript, ground: Ground, options: list[str], judge: Judge) -> None:
     settings = load(options, "/nonexistent")
-    talk = _conversation(transcript, settings, ground)
+    module = importlib.import_module(f"{MODULES.get(transcript.server, transcript.server)}.session")
+    service, peer = module.SERVICE, Peer("pipe", local=True)
+    sources.survey(settings, peer, service.name)
+    oracle = Oracle(service, settings, peer)
+    talk = _conversation(transcript, settings, ground, service, peer)
     steps = list(transcript.steps)
     said = b""
     unheard = b""
     reply: object = None
-    tries = 0
     while True:
         try:
             step = talk.send(reply)
@@ -176,25 +195,15 @@ def _inside(transcript: Transcript, ground: Ground, options: list[str], judge: J
         elif isinstance(step, Wait):
             if not unheard:
                 said = _check_lines(steps, said, judge)
-                unheard = _next_words(steps)
+                unheard = _next_words(steps, judge)
             reply, unheard = unheard[:1], unheard[1:]
         elif isinstance(step, Question):
-            right = (step.fields[0].decode(), step.fields[1].decode()) == transcript.account
-            tries += 1
-            reply = _verdict(right, tries > settings.login_tries, transcript, ground)
+            reply = oracle.ask(step)
         else:
             raise TypeError(f"nobody answers {step!r}")
     said = _check_lines(steps, said, judge)
     assert not said, f"said more than expected: {said!r}"
     assert not steps, f"not played: {steps}"
-
-
-def _verdict(right: bool, too_often: bool, transcript: Transcript, ground: Ground) -> Verdict:
-    if right and not too_often:
-        assert transcript.account
-        user = ground.user
-        return Verdict(True, Account(transcript.account[0], user.pw_uid, user.pw_gid, str(ground.home)))
-    return Verdict(False, code="LIMIT" if too_often else "AUTHENTICATIONFAILED")
 
 
 def _check_lines(steps: list[tuple[str, str]], said: bytes, judge: Judge) -> bytes:
@@ -208,10 +217,10 @@ def _check_lines(steps: list[tuple[str, str]], said: bytes, judge: Judge) -> byt
     return said
 
 
-def _next_words(steps: list[tuple[str, str]]) -> bytes:
+def _next_words(steps: list[tuple[str, str]], judge: Judge) -> bytes:
     words = b""
     while steps and steps[0][0] == "C":
-        words += steps.pop(0)[1].encode("latin-1")
+        words += judge.filled(steps.pop(0)[1]).encode("latin-1")
     return words
 
 
@@ -265,7 +274,7 @@ def _pipe(transcript: Transcript, ground: Ground, options: list[str], judge: Jud
     try:
         for who, text in transcript.steps:
             if who == "C":
-                server.stdin.write(text.encode("latin-1"))
+                server.stdin.write(judge.filled(text).encode("latin-1"))
                 server.stdin.flush()
             else:
                 line = server.stdout.readline()

@@ -40,11 +40,13 @@ class Peer:
     via         who told us the address, when the kernel did not: "PROXY 10.0.0.1"
     offloaded   the client's TLS ended at a proxy that we trust
     certificate the client's certificate (DER) that our authorities vouch for, b"" if there is none
+    sources     what this host can verify him by, beside passwords (sources.py)
+    stamp       what APOP's digest is made of, said in the greeting; b"" without APOP
     """
 
     __slots__ = (
         "kind", "address", "port", "local_port", "local", "secure", "user", "origin",
-        "bindings", "certificate", "local_address", "greeted", "via", "offloaded",
+        "bindings", "certificate", "local_address", "greeted", "via", "offloaded", "sources", "stamp",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +70,8 @@ class Peer:
         self.origin = origin  # what ssh says of a pipe's far end, for the log
         self.bindings: dict[str, bytes] = {}
         self.certificate = b""
+        self.sources: frozenset[str] = frozenset()
+        self.stamp = b""
         self.local_address = ""  # our own end's
         self.greeted = False
         self.via = ""

@@ -8,15 +8,12 @@ follow, and each field is two octets of length and its bytes.  The gatekeeper he
 so the monitor reads every frame as if a stranger had written it: an unknown kind, a wrong
 number of fields, a length that does not fit raise `Forged`, and the connection is over.
 
-    gatekeeper → monitor   P user password        is this the password?
-                           E authzid              the running user himself, on his own pipe
-                           G user old new         change the password (poppassd only)
-                           W address port secure how session a front end says whose connection this is
+    gatekeeper → monitor   a question, see QUESTIONS
                            H method, octets of tag, state and read-ahead; then those in A frames
                            F reason               the client is gone
                            T id text              our own code failed
-    monitor → gatekeeper   V right name code text alert…
-    checker → monitor      R user right name uid gid home location code text alert…
+    monitor → gatekeeper   V right name code text data alert…
+    checker → monitor      R user right name uid gid home location code text override data kept alert…
 """
 
 from __future__ import annotations
@@ -32,13 +29,59 @@ if TYPE_CHECKING:
 FRAME_OCTETS = 4096
 PIECE_OCTETS = 4000  # of an entry in one frame
 
-PASSWORD, EXTERNAL, HAND_OVER, PIECE, FAREWELL, TROUBLE, VERDICT, REPORT, CHANGE, FORWARDED = (
-    b"P", b"E", b"H", b"A", b"F", b"T", b"V", b"R", b"G", b"W",
-)  # fmt: skip
-# kind: (octet, fields)
-QUESTIONS = {"password": (PASSWORD, 2), "external": (EXTERNAL, 1), "change": (CHANGE, 3), "forwarded": (FORWARDED, 5)}
+HAND_OVER, PIECE, FAREWELL, TROUBLE, VERDICT, REPORT = b"H", b"A", b"F", b"T", b"V", b"R"
 
 STATE_OCTETS = 2048  # the largest `state` of an entry
+NAME_OCTETS = 256  # of a name that a report or a challenge carries
+NONCE_OCTETS = 512  # of a SCRAM client's nonce; they have 24 to 64
+
+
+class Kind:
+    """One kind of question: how it is framed, who answers it, and when it may come.
+
+    checked     it touches a secret or a hash: a checker, forked for it, takes it from the channel
+    needs       the source (sources.py) that this host must have; "" none
+    after       the question that must have come just before, "" none: a challenge is proved once
+    challenge   its answer is bytes for the client, no verdict
+    """
+
+    __slots__ = ("octet", "fields", "checked", "needs", "after", "challenge")
+
+    def __init__(
+        self,
+        octet: bytes,
+        fields: int,
+        checked: bool = False,
+        needs: str = "",
+        after: str = "",
+        challenge: bool = False,
+    ) -> None:
+        self.octet = octet
+        self.fields = fields
+        self.checked = checked
+        self.needs = needs
+        self.after = after
+        self.challenge = challenge
+
+
+QUESTIONS = {
+    "password": Kind(b"P", 2, checked=True),  # user, password
+    "change": Kind(b"G", 3, checked=True, needs="change"),  # user, old password, new one (poppassd only)
+    "external": Kind(b"E", 1),  # authzid: the running user himself, on his own pipe
+    "anonymous": Kind(b"Y", 1, needs="anonymous"),  # what he says of himself
+    "apop": Kind(b"O", 2, checked=True, needs="stamp"),  # user, digest of the greeting's stamp
+    "stamp": Kind(b"S", 0, needs="secrets", challenge=True),
+    "cram-md5": Kind(b"C", 2, checked=True, needs="secrets", after="stamp"),  # user, digest
+    "scram": Kind(b"M", 3, checked=True, needs="verifiers", challenge=True),  # mechanism, user, nonce
+    "scram-proof": Kind(b"N", 3, checked=True, needs="verifiers", after="scram"),  # both bare messages, proof
+    "forwarded": Kind(b"W", 5),  # address, port, secure, how, session: a front end says whose connection this is
+    "void": Kind(b"Z", 2),  # user or b"", VOIDS: nothing to judge, only for the log
+}
+VOIDS = (b"failed", b"disabled")  # the client gave up or spoke no sense; a password in clear where none may be said
+KINDS = {kind.octet: name for name, kind in QUESTIONS.items()}
+PASSWORD, EXTERNAL, CHANGE, FORWARDED = (
+    QUESTIONS[name].octet for name in ("password", "external", "change", "forwarded")
+)
 
 
 class Forged(Exception):
@@ -61,18 +104,29 @@ class Verdict:
     code     a response code (RFC 5530) without brackets; LIMIT after too many tries; or ""
     text     for the client; "" lets the server choose its words
     alerts   messages a person should see (PAM's), one line each
+    data     what a mechanism tells the client: a challenge, the server's signature
+    override the administrator who is right, but wants (right) or may not (wrong) be another user; for the log
     """
 
-    __slots__ = ("right", "account", "code", "text", "alerts")
+    __slots__ = ("right", "account", "code", "text", "alerts", "data", "override")
 
     def __init__(
-        self, right: bool, account: Account | None = None, code: str = "", text: str = "", alerts: Iterable[str] = ()
+        self,
+        right: bool,
+        account: Account | None = None,
+        code: str = "",
+        text: str = "",
+        alerts: Iterable[str] = (),
+        data: bytes = b"",
+        override: str = "",
     ) -> None:
         self.right = right
         self.account = account
         self.code = code
         self.text = text
         self.alerts = list(alerts)
+        self.data = data
+        self.override = override
 
 
 class Entry:
@@ -132,15 +186,16 @@ class Channel:
 
     def ask(self, question: Question) -> Verdict:
         """Put a question to the monitor and wait for its verdict."""
-        octet, count = QUESTIONS[question.kind]
-        if len(question.fields) != count:
-            raise ValueError(f"{question.kind} has {count} fields")
+        kind = QUESTIONS[question.kind]
+        if len(question.fields) != kind.fields:
+            raise ValueError(f"{question.kind} has {kind.fields} fields")
         if sum(map(len, question.fields)) > PIECE_OCTETS:
-            question = Question(question.kind, (b"",) * count)  # as wrong as it can be, and as slow
-        self.send(octet, *question.fields)
-        right, name, code, text, *alerts = self.receive(VERDICT, 4, 32)
+            question = Question(question.kind, (b"",) * kind.fields)  # as wrong as it can be, and as slow
+        self.send(kind.octet, *question.fields)
+        right, name, code, text, data, *alerts = self.receive(VERDICT, 5, 32)
         account = Account(name.decode("utf-8", "surrogateescape")) if right == b"1" else None
-        return Verdict(right == b"1", account, code.decode(), text.decode(), [alert.decode() for alert in alerts])
+        told = [alert.decode() for alert in alerts]
+        return Verdict(right == b"1", account, code.decode(), text.decode(), told, data)
 
     def hand_over(self, entry: Entry) -> None:
         """Give the entry to the monitor, in as many frames as it takes."""
@@ -155,7 +210,8 @@ class Channel:
     def answer(self, verdict: Verdict) -> None:
         """Tell the gatekeeper no more than its conversation needs."""
         name = verdict.account.name if verdict.account else ""
-        self.send(VERDICT, *_word(verdict.right, name, verdict.code, verdict.text), *_alerts(verdict))
+        words = _word(verdict.right, name, verdict.code, verdict.text)
+        self.send(VERDICT, *words, verdict.data, *_alerts(verdict))
 
     def take_over(self, account: Account, limits: tuple[int, int, int]) -> Entry:
         """The entry, not larger than `limits` (tag, state, read-ahead octets)."""
@@ -174,20 +230,22 @@ class Channel:
 
     # --- the checker's side, and who reads it ----------------------------------------------
 
-    def report(self, tried: str, verdict: Verdict) -> None:
-        """Tell the monitor who tried, and all about the account."""
+    def report(self, tried: str, verdict: Verdict, kept: bytes = b"") -> None:
+        """Tell the monitor who tried, all about the account, and what to keep for the next question."""
         account = verdict.account or Account("")
         about = (account.name, account.uid, account.gid, account.home, account.location)
-        self.send(REPORT, *_word(tried[:256], verdict.right, *about, verdict.code, verdict.text), *_alerts(verdict))
+        words = _word(tried[:NAME_OCTETS], verdict.right, *about, verdict.code, verdict.text, verdict.override)
+        self.send(REPORT, *words, verdict.data, kept, *_alerts(verdict))
 
-    def read_report(self) -> tuple[str, Verdict]:
-        """Who tried, and the verdict."""
-        fields = self.receive(REPORT, 9, 40)
-        tried, right, name, uid, gid, home, location, code, text, *alerts = (
-            field.decode("utf-8", "surrogateescape") for field in fields
+    def read_report(self) -> tuple[str, Verdict, bytes]:
+        """Who tried, the verdict, and what to keep."""
+        fields = self.receive(REPORT, 12, 40)
+        data, kept = fields[10:12]
+        tried, right, name, uid, gid, home, location, code, text, override, *alerts = (
+            field.decode("utf-8", "surrogateescape") for field in fields[:10] + fields[12:]
         )
         account = Account(name, int(uid), int(gid), home, location) if right == "1" else None
-        return tried, Verdict(right == "1", account, code, text, alerts)
+        return tried, Verdict(right == "1", account, code, text, alerts, data, override), kept
 
 
 def pair() -> tuple[Channel, Channel]:

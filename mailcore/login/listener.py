@@ -108,6 +108,7 @@ class Listener:
     def _prepare(self) -> None:
         """Import what the children will need, once."""
         import gc
+        import hmac  # noqa: F401
 
         import mailcore.login.caps
         import mailcore.login.checker
@@ -117,6 +118,7 @@ class Listener:
         import mailcore.login.pam
         import mailcore.login.privileges
         import mailcore.login.proxy
+        import mailcore.login.shadow
         import mailcore.login.wrappers  # noqa: F401
 
         if self.settings.passwd_file:

@@ -19,7 +19,7 @@ from time import monotonic
 from mailcore import log
 from mailcore.dialogue import READ_OCTETS, Dialogue
 from mailcore.errors import Ending, Hangup, Terminated
-from mailcore.login import access, accounts, channel
+from mailcore.login import access, accounts, channel, sources
 from mailcore.login.channel import Entry, Forged, Verdict
 
 TYPE_CHECKING = False
@@ -147,6 +147,9 @@ class Monitor:
         self.failures = 0
         self.troubles = 0
         self.tried = ""  # the last name tried, for the log
+        self.pending = ("", b"")  # the challenge that may be answered now: its question, and what it left
+        self.voids = 0
+        self.trace: str | None = None  # what somebody let in as ANONYMOUS said of himself
         self.admitted: Account | None = None
         self.client_fds: tuple[int, ...] = ()
         self.channel: Channel
@@ -160,6 +163,7 @@ class Monitor:
 
         self.client_fds = (in_fd, out_fd)
         os.umask(0o022)
+        complaints = sources.survey(self.settings, self.peer, self.service.name)
         ours, theirs = channel.pair()
         me = os.getpid()
         self.gatekeeper = fork()
@@ -171,6 +175,8 @@ class Monitor:
         try:
             _end_on_signals()
             log.open_log(self.service.program)
+            for complaint in complaints:
+                log.error(complaint)
             log.debug(f"{self.service.name} service init from {self.peer.address or self.peer.kind}")
             return self._answer()
         except Terminated as ending:
@@ -209,15 +215,8 @@ class Monitor:
             kind = self._next()
             if kind == channel.HAND_OVER and self.admitted is not None:
                 return self._take_over(self.admitted)
-            if kind == channel.PASSWORD and self.admitted is None:
-                self._judge(self._ask_checker)
-            elif kind == channel.CHANGE and self.service.name == "poppassd":
-                self._judge(self._ask_checker)
-                self.admitted = None  # whatever was changed, nobody comes in
-            elif kind == channel.EXTERNAL and self.admitted is None:
-                self._judge(self._recognise)
-            elif kind == channel.FORWARDED and self.admitted is None:
-                self._believe()
+            if kind in channel.KINDS and self.admitted is None:
+                self._take_question(channel.KINDS[kind])
             elif kind == channel.FAREWELL:
                 self._log_end(self.channel.receive(channel.FAREWELL, 1)[0].decode("ascii", "replace"))
                 return None
@@ -228,9 +227,29 @@ class Monitor:
 
     def _believe(self) -> None:
         """A front end names its client, who must be as welcome as if he had come himself."""
-        access.believe(self.settings, self.peer, self.channel.receive(channel.FORWARDED, 5))
+        access.believe(self.settings, self.peer, self.channel.receive(channel.QUESTIONS["forwarded"].octet, 5))
         access.receive(self.service, self.settings, self.peer)
         self._say(Verdict(True))
+
+    def _take_question(self, kind: str) -> None:
+        """One question, if it may come now; any question makes an end of the challenge before it."""
+        about = channel.QUESTIONS[kind]
+        (before, kept), self.pending = self.pending, ("", b"")
+        self.trace = None
+        if about.needs and about.needs not in self.peer.sources or about.after and about.after != before:
+            raise Forged(f"gatekeeper: {kind} may not be asked now")
+        if kind == "void":
+            self._note_void()
+        elif kind == "forwarded":
+            self._believe()
+        elif about.challenge:
+            self._challenge(kind)
+        elif about.checked:
+            self._judge(kind, lambda refuse: self._ask_checker(kind, kept, refuse)[:2])
+            if kind == "change":
+                self.admitted = None  # whatever was changed, nobody comes in
+        else:
+            self._judge(kind, {"external": self._recognise, "anonymous": self._let_anybody_in}[kind])
 
     def _note_trouble(self, name: bytes, text: bytes) -> None:
         """Our own code failed in the gatekeeper; a few such lines are enough."""
@@ -260,20 +279,23 @@ class Monitor:
         except EOFError:
             raise Trouble("gatekeeper died") from None
         user, host = _word(account.name), _word(self.peer.host)
-        if entry.method == "LOGIN":
+        if self.trace is not None:
+            entry.method = "ANONYMOUS"  # whatever the gatekeeper says: the session is a lesser one
+            log.info(f"Authenticated anonymous={_word(self.trace)} host={host}")
+        elif entry.method == "LOGIN":
             log.info(f"Login user={user} host={host}")
         else:
             log.info(f"Authenticated user={user} host={host} mech={_word(entry.method)}")
         return account, entry
 
-    def _judge(self, find_out: Any) -> None:
+    def _judge(self, kind: str, find_out: Any) -> None:
         """Answer one question: right at once, wrong after the same time whatever was wrong."""
         asked = monotonic()
-        refusal = self._refusal()
+        refusal = self._refusal(kind)
         self.tried, verdict = find_out(bool(refusal))
         if refusal or not verdict.right:
-            verdict.right, verdict.account = False, None
-            self._log_refusal(refusal or "failed")
+            verdict.right, verdict.account, verdict.data = False, None, b""
+            self._log_refusal(refusal or "failed", verdict.override)
             if refusal == "excessive login failures":
                 verdict = Verdict(False, code="LIMIT", text="Too many login failures")
             self.failures += 1
@@ -282,7 +304,33 @@ class Monitor:
         elif verdict.account is not None:
             verdict = self._count_in(verdict)
         self.admitted = verdict.account
+        if verdict.override and verdict.account is not None:
+            log.refused(f"Admin {_word(verdict.override)} override of user={_word(verdict.account.name)} "
+                        f"host={_word(self.peer.host)}")  # fmt: skip
         self._say(verdict)
+
+    def _challenge(self, kind: str) -> None:
+        """Give the client something to prove, once; who never does has tried nothing."""
+        if kind == "stamp":
+            from mailcore.login import digests
+
+            self.channel.receive(channel.QUESTIONS[kind].octet, 0)
+            kept = digests.stamp(self.settings.host_name or os.uname().nodename)
+            verdict = Verdict(False, data=kept)
+        else:
+            self.tried, verdict, kept = self._ask_checker(kind, b"", False)
+        self.pending = (kind, kept) if verdict.data else ("", b"")
+        self._say(verdict)
+
+    def _note_void(self) -> None:
+        """A try that came to no question: fail2ban sees it, but no password was tried."""
+        user, why = self.channel.receive(channel.QUESTIONS["void"].octet, 2)
+        self.voids += 1
+        if self.voids > self.settings.login_commands or why not in channel.VOIDS:
+            raise Forged("gatekeeper: more than it may say")
+        name = _word(user.decode("utf-8", "surrogateescape")) or "???"
+        log.refused(f"Login {why.decode()} user={name} auth={name} host={_word(self.peer.host)}")
+        self._say(Verdict(False))
 
     def _say(self, verdict: Verdict) -> None:
         try:
@@ -299,21 +347,25 @@ class Monitor:
         log.info(f"{crowd.text} user={_word(user)} host={_word(self.peer.host)}")
         return crowd
 
-    def _refusal(self) -> str:
+    def _refusal(self, kind: str) -> str:
         """Why no password would be right now, in UW's words for the log; "" if one would."""
         if self.failures >= self.settings.login_tries:
             return "excessive login failures"
-        if not access.plaintext_allowed(self.settings, self.peer):
+        if kind in ("password", "change") and not access.plaintext_allowed(self.settings, self.peer):
             return "disabled"
         return ""
 
-    def _log_refusal(self, reason: str) -> None:
-        """auth.notice in the shape that fail2ban's uwimap-auth filter reads."""
+    def _log_refusal(self, reason: str, override: str) -> None:
+        """auth.notice in the two shapes that fail2ban's uwimap-auth filter reads."""
+        user, star, auth = self.tried.partition("*")
+        user, auth, host = _word(user), _word(auth if star else user), _word(self.peer.host)
         if len(self.tried.encode("utf-8", "surrogateescape")) > NAME_OCTETS:
             reason = "SYSTEM BREAK-IN ATTEMPT"
             self.failures = self.settings.login_tries
-        name = _word(self.tried)
-        log.refused(f"Login {reason} user={name} auth={name} host={_word(self.peer.host)}")
+        if override and reason == "failed":
+            log.refused(f"Failed {_word(override)} override of user={user} host={host}")
+        else:
+            log.refused(f"Login {reason} user={user} auth={auth} host={host}")
 
     def _delay(self, asked: float) -> bool:
         """Wait until login_delay_seconds (or a multiple, if it took longer) after the question.
@@ -334,14 +386,25 @@ class Monitor:
         right = bool(self.peer.user) and not self.settings.passwd_file and acting in ("", self.peer.user)
         return acting or self.peer.user, Verdict(right, accounts.running() if right else None)
 
-    def _ask_checker(self, only_refuse: bool) -> tuple[str, Verdict]:
+    def _let_anybody_in(self, only_refuse: bool) -> tuple[str, Verdict]:
+        """ANONYMOUS (RFC 4505): as the user that the settings name; what he says of himself is for the log."""
+        trace = self.channel.receive(channel.QUESTIONS["anonymous"].octet, 1)[0]
+        account = accounts.named(self.settings.anonymous_user)
+        right = account is not None and account.uid > 0 and (os.geteuid() == 0 or account.uid == os.geteuid())
+        if right and not only_refuse:
+            self.trace = trace.decode("utf-8", "surrogateescape")
+        return "ANONYMOUS", Verdict(right, account if right else None)
+
+    def _ask_checker(self, kind: str, kept: bytes, only_refuse: bool) -> tuple[str, Verdict, bytes]:
         """Fork a checker, which takes the question from the channel, and read its report."""
         from mailcore.login import checker
 
         reader, writer = channel.pair()
         pid = fork()
         if pid == 0:
-            checker.run(self.service, self.settings, self.peer, self.channel, writer, self.client_fds, only_refuse)
+            checker.run(
+                self.service, self.settings, self.peer, self.channel, writer, self.client_fds, only_refuse, kind, kept
+            )
         writer.close()
         try:
             return self._report(reader)
@@ -350,7 +413,7 @@ class Monitor:
             os.kill(pid, _signal.SIGKILL)
             os.waitpid(pid, 0)
 
-    def _report(self, reader: Channel) -> tuple[str, Verdict]:
+    def _report(self, reader: Channel) -> tuple[str, Verdict, bytes]:
         poll = select.poll()
         poll.register(reader.fileno(), select.POLLIN)
         try:
@@ -359,7 +422,7 @@ class Monitor:
         except EOFError:
             pass
         log.error("checker: no answer")
-        return self.tried, Verdict(False, code="UNAVAILABLE", text="Temporary authentication failure")
+        return self.tried, Verdict(False, code="UNAVAILABLE", text="Temporary authentication failure"), b""
 
 
 def _printable(text: bytes) -> str:

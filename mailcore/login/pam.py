@@ -110,9 +110,31 @@ def _lines(text: bytes | None) -> list[str]:
     return [line for line in lines if line]
 
 
+def present() -> bool:
+    """There is a libpam on this machine."""
+    try:
+        ctypes.CDLL("libpam.so.0")
+    except OSError:
+        return False
+    return True
+
+
 def authenticate(service: str, user: str, password: bytes, rhost: str = "", session: bool = False) -> Outcome:
     """Ask PAM whether `user` may come in from `rhost` (an address, "" unknown) with this password."""
-    return _ask(service, user, password, rhost, lambda libpam, handle, talk: _steps(libpam, handle, session))
+    steps = [
+        ("pam_authenticate", PAM_DISALLOW_NULL_AUTHTOK),
+        ("pam_acct_mgmt", PAM_DISALLOW_NULL_AUTHTOK),
+        ("pam_setcred", PAM_ESTABLISH_CRED),
+    ]
+    if session:
+        steps += [("pam_open_session", 0), ("pam_close_session", 0)]
+    return _ask(service, user, password, rhost, lambda libpam, handle, talk: _go(libpam, handle, steps))
+
+
+def permitted(service: str, user: str, rhost: str = "") -> Outcome:
+    """Ask PAM whether `user`, who proved himself by other means, may come in (as sshd does for keys)."""
+    steps = [("pam_acct_mgmt", 0)]
+    return _ask(service, user, b"", rhost, lambda libpam, handle, talk: _go(libpam, handle, steps))
 
 
 def change(service: str, user: str, old: bytes, new: bytes, rhost: str = "") -> Outcome:
@@ -144,15 +166,8 @@ def _ask(service: str, user: str, password: bytes, rhost: str, steps: Callable[.
         libpam.pam_end(handle, status)
 
 
-def _steps(libpam: Any, handle: c_void_p, session: bool) -> tuple[str, int]:
+def _go(libpam: Any, handle: c_void_p, steps: list[tuple[str, int]]) -> tuple[str, int]:
     """The first step that fails and how, or the last one and PAM_SUCCESS."""
-    steps = [
-        ("pam_authenticate", PAM_DISALLOW_NULL_AUTHTOK),
-        ("pam_acct_mgmt", PAM_DISALLOW_NULL_AUTHTOK),
-        ("pam_setcred", PAM_ESTABLISH_CRED),
-    ]
-    if session:
-        steps += [("pam_open_session", 0), ("pam_close_session", 0)]
     name, status = "", PAM_SUCCESS
     for name, flags in steps:
         status = getattr(libpam, name)(handle, flags)

@@ -12,9 +12,9 @@ from __future__ import annotations
 from binascii import Error as NotBase64
 from binascii import a2b_base64, b2a_base64
 
-from mailcore.errors import Mistake
+from mailcore.errors import Goodbye, Mistake
 from mailcore.login.access import plaintext_allowed
-from mailcore.login.channel import Question, Verdict
+from mailcore.login.channel import NAME_OCTETS, NONCE_OCTETS, QUESTIONS, Question, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from mailcore.settings import Settings
 
     Mechanism = Generator[Any, Any, Verdict]
+    Line = Generator[Any, Any, bytes]
 
-__all__ = ["MECHANISMS", "exchange", "offered", "plaintext_allowed"]
+__all__ = ["CLEAR", "MECHANISMS", "exchange", "offered", "plaintext_allowed"]
 
 
 def plain(settings: Settings, peer: Peer) -> Mechanism:
@@ -59,22 +60,105 @@ def external(settings: Settings, peer: Peer) -> Mechanism:
     return verdict
 
 
-# in the order in which they are announced
-MECHANISMS: dict[str, Callable[[Settings, Peer], Mechanism]] = {
-    "EXTERNAL": external,
-    "PLAIN": plain,
-    "LOGIN": login,
+def cram_md5(settings: Settings, peer: Peer) -> Mechanism:
+    """CRAM-MD5: our stamp; user name, blank, its HMAC-MD5 in hexadecimal (RFC 2195 §2)."""
+    stamp: Verdict = yield Question("stamp", ())
+    user, _, digest = (yield stamp.data).rpartition(b" ")
+    verdict: Verdict = yield Question("cram-md5", (user, digest))
+    return verdict
+
+
+def scram_with(mechanism: str, plus: bool = False) -> Callable[[Settings, Peer], Mechanism]:
+    """SCRAM-SHA-1 or SCRAM-SHA-256 (RFC 5802, RFC 7677), with `plus` bound to the TLS connection."""
+
+    def talk(settings: Settings, peer: Peer) -> Mechanism:
+        from mailcore.login import scram  # here already, see prepare
+
+        message = yield b""
+        try:
+            opening = scram.client_first(message, plus, peer.bindings)
+        except scram.Wrong:
+            return Verdict(False)
+        user = opening.user if opening.acting in (b"", opening.user) else opening.acting + b"*" + opening.user
+        if len(user) > NAME_OCTETS or len(opening.nonce) > NONCE_OCTETS:
+            return Verdict(False)
+        first: Verdict = yield Question("scram", (mechanism.encode(), user, opening.nonce))
+        if not first.data:
+            return first
+        answer = yield first.data
+        try:
+            closing = scram.client_final(answer, opening, first.data, peer.bindings)
+            proof = (opening.bare, closing.bare, closing.proof)
+        except scram.Wrong:
+            proof = (b"", b"", b"")  # wrong for the monitor too, which counts it
+        verdict: Verdict = yield Question("scram-proof", proof)
+        if verdict.right:
+            yield scram.server_final(verdict.data)  # the client has nothing to add
+        return verdict
+
+    return talk
+
+
+def prepare(peer: Peer) -> None:
+    """Import what the mechanisms will need: locked in, a gatekeeper can import nothing."""
+    if "verifiers" in peer.sources:
+        import hmac  # noqa: F401
+
+        from mailcore.login import scram  # noqa: F401
+
+
+def anonymous(settings: Settings, peer: Peer) -> Mechanism:
+    """ANONYMOUS: what the client says of itself is only for the log (RFC 4505 §2)."""
+    verdict: Verdict = yield Question("anonymous", ((yield b""),))
+    return verdict
+
+
+# --- which of them, here and now -----------------------------------------------------------
+
+
+def _with_verifiers(settings: Settings, peer: Peer, purpose: str) -> bool:
+    return "verifiers" in peer.sources
+
+
+def _with_binding(settings: Settings, peer: Peer, purpose: str) -> bool:
+    return "verifiers" in peer.sources and bool(peer.bindings)
+
+
+def _with_secrets(settings: Settings, peer: Peer, purpose: str) -> bool:
+    return "secrets" in peer.sources
+
+
+def _in_clear(settings: Settings, peer: Peer, purpose: str) -> bool:
+    return plaintext_allowed(settings, peer)
+
+
+def _with_himself(settings: Settings, peer: Peer, purpose: str) -> bool:
+    """The running user on his pipe; imapd greets him with PREAUTH."""
+    return bool(peer.user) and purpose == "pop3" and not settings.passwd_file
+
+
+def _for_anybody(settings: Settings, peer: Peer, purpose: str) -> bool:
+    return "anonymous" in peer.sources
+
+
+CLEAR = ("PLAIN", "LOGIN")  # they say the password itself
+# in the order in which they are announced, strongest first: the conversation, and when it can work
+MECHANISMS: dict[str, tuple[Callable[[Settings, Peer], Mechanism], Callable[[Settings, Peer, str], bool]]] = {
+    "EXTERNAL": (external, _with_himself),
+    "SCRAM-SHA-256-PLUS": (scram_with("SCRAM-SHA-256", plus=True), _with_binding),
+    "SCRAM-SHA-1-PLUS": (scram_with("SCRAM-SHA-1", plus=True), _with_binding),
+    "SCRAM-SHA-256": (scram_with("SCRAM-SHA-256"), _with_verifiers),
+    "SCRAM-SHA-1": (scram_with("SCRAM-SHA-1"), _with_verifiers),
+    "CRAM-MD5": (cram_md5, _with_secrets),
+    "PLAIN": (plain, _in_clear),
+    "LOGIN": (login, _in_clear),
+    "ANONYMOUS": (anonymous, _for_anybody),
 }
 
 
 def offered(settings: Settings, peer: Peer, purpose: str) -> list[str]:
     """The mechanisms that would work for this client; `purpose` is "imap" or "pop3"."""
-    names = []
-    if peer.user and purpose == "pop3" and not settings.passwd_file:
-        names.append("EXTERNAL")  # imapd greets such a user with PREAUTH
-    if plaintext_allowed(settings, peer):
-        names += ["PLAIN", "LOGIN"]
-    return names
+    return [name for name, (_, works) in MECHANISMS.items() if works(settings, peer, purpose)]
 
 
 SERVER_FIRST = ("LOGIN",)  # speaks first, but takes an initial response all the same: clients send it
@@ -85,23 +169,40 @@ def exchange(
 ) -> Mechanism:
     """Challenges and responses in base64, until the mechanism has its verdict (RFC 3501 §6.2.2, RFC 5034 §4).
 
-    `prompt` makes the server's own value for a challenge; its reply is the client's line.
+    `prompt` makes the server's own value for a challenge; its reply is the client's line.  An exchange that
+    comes to no question about a user is told to the monitor too, for the log.
     """
-    mechanism = MECHANISMS[name](settings, peer)
+    talk = MECHANISMS[name][0](settings, peer)
     reply: object = None
+    judged = Verdict(False)  # the last one about a user
+    tried = False
     while True:
         try:
-            step = mechanism.send(reply)
+            step = talk.send(reply)
         except StopIteration as end:
+            if not tried:
+                yield Question("void", (b"", b"failed"))
             return end.value  # type: ignore[no-any-return]
-        if not isinstance(step, bytes):
-            reply = yield step  # a question for the monitor
-        elif initial is None:
-            reply = _response((yield prompt(b2a_base64(step, newline=False))))
-        elif step and name not in SERVER_FIRST:
-            raise Mistake("No initial response with this mechanism")
-        else:
-            reply, initial = _response(b"" if initial == b"=" else initial), None
+        if isinstance(step, Question):
+            reply = judged = yield step
+            tried = tried or not QUESTIONS[step.kind].challenge
+            continue
+        try:
+            reply, initial = (yield from _heard(step, name, initial, prompt)), None
+        except Mistake as mistake:
+            if judged.right:  # he is proved, and says no: there is no way back
+                raise Goodbye(mistake.text) from None
+            yield Question("void", (b"", b"failed"))
+            raise
+
+
+def _heard(step: bytes, name: str, initial: bytes | None, prompt: Callable[[bytes], object]) -> Line:
+    """The client's response to a challenge; its initial response, if there is one, answers the empty one."""
+    if initial is None:
+        return _response((yield prompt(b2a_base64(step, newline=False))))
+    if step and name not in SERVER_FIRST:
+        raise Mistake("No initial response with this mechanism")
+    return _response(b"" if initial == b"=" else initial)
 
 
 def _response(line: bytes) -> bytes:

@@ -60,6 +60,8 @@ def ready(path: str = PATH) -> bool:
         return False
     except OSError as error:
         raise Unusable(f"{path}: {error.strerror}") from None
+    if status.st_uid == 0 and os.geteuid() and not os.access(path, os.R_OK):
+        return False  # root's, and we are not: it is not for us
     _judge(path, status, SECRET_BITS)
     return True
 

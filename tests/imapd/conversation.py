@@ -91,7 +91,7 @@ class Client:
                 break
             else:
                 self.questions.append(step)
-                reply = self.verdicts.pop(0)
+                reply = Verdict(False) if step.kind == "void" else self.verdicts.pop(0)
         return said
 
 

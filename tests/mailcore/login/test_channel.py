@@ -156,8 +156,9 @@ def test_a_forged_entry_is_refused(ends, frames):
 def test_a_report_tells_the_monitor_all(ends):
     ours, theirs = ends
     account = Account("fred", 1000, 1001, "/home/fred", "mbox:~/mail:INBOX=/x/%u")
-    theirs.report("Fred", Verdict(True, account, "", "", ["one", "two"]))
-    tried, verdict = ours.read_report()
+    theirs.report("Fred", Verdict(True, account, "", "", ["one", "two"], b"\0\xff data", "admin"), b"kept\0")
+    tried, verdict, kept = ours.read_report()
+    assert (verdict.data, verdict.override, kept) == (b"\0\xff data", "admin", b"kept\0")
     assert tried == "Fred"
     assert verdict.right
     assert verdict.alerts == ["one", "two"]
@@ -169,7 +170,7 @@ def test_a_report_tells_the_monitor_all(ends):
 def test_a_report_of_a_refusal(ends):
     ours, theirs = ends
     theirs.report("\udcff", Verdict(False))
-    tried, verdict = ours.read_report()
+    tried, verdict, _ = ours.read_report()
     assert tried == "\udcff"
     assert not verdict.right
     assert verdict.account is None

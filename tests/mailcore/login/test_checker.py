@@ -86,6 +86,29 @@ def test_what_is_told_of_a_refusal(asked, monkeypatch, code, told):
     assert verdict.code == told
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_weak_hash_is_bettered_when_it_was_right(tmp_path, wanted):
+    from passlib.hash import md5_crypt
+
+    path = tmp_path / "passwd"
+    path.write_text(f"fred:{md5_crypt.hash('secret')}:1000:1000::/\n")
+    path.chmod(0o600)
+    settings = Settings(passwd_file=str(path), passwd_file_upgrade=wanted)
+    for password, right in ((b"wrong", False), (b"secret", True), (b"secret", True)):
+        assert checker.check(SERVICE, settings, PEER, b"fred", password).right == right
+        assert path.read_text().startswith("fred:$6$") == (right and wanted)
+
+
+def test_a_hash_that_cannot_be_bettered_keeps_nobody_out(monkeypatch):
+    def refuse(*arguments):
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(passwords, "verify", lambda path, user, password: Account(user, 1000, 1000, "/"))
+    monkeypatch.setattr(passwords, "upgrade", refuse)
+    settings = Settings(passwd_file="/x", passwd_file_upgrade=True)
+    assert checker.check(SERVICE, settings, PEER, b"fred", b"secret").right
+
+
 def test_an_unusable_file_is_unavailable(monkeypatch):
     verdict = checker.check(SERVICE, Settings(passwd_file="/nowhere"), PEER, b"fred", b"secret")
     assert (verdict.right, verdict.code) == (False, "UNAVAILABLE")

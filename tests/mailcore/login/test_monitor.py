@@ -262,6 +262,14 @@ FORGERIES = [
     [RIGHT, ENTRY[0], WRONG],
     [RIGHT, ENTRY[1]],
     [pack(TROUBLE, [b"id", b"text"])] * 9,
+    [pack(b"S", [])],  # no secrets, no stamp
+    [pack(b"C", [b"fred", b"0" * 32]), *ENTRY],
+    [pack(b"O", [b"fred", b"0" * 32]), *ENTRY],
+    [pack(b"M", [b"SCRAM-SHA-256", b"fred", b"nonce"]), *ENTRY],
+    [pack(b"N", [b"", b"", b""]), *ENTRY],
+    [pack(b"Y", [b"me"]), *ENTRY],
+    [pack(b"Z", [b"fred", b"let in"]), *ENTRY],
+    [pack(b"Z", [b"fred", b"failed"])] * 40,
     [pack(FAREWELL, [b"Logout user=root host=[1.2.3.4]\n"])],
     [pack(FAREWELL, [b"x", b"y"])],
     [b"P" * 4097],
@@ -275,7 +283,7 @@ def test_no_forged_frame_opens_a_session(open_stage, monkeypatch, frames):
         try:
             for frame in frames:
                 monitor._sock.send(frame)
-                if frame[:1] in (PASSWORD, EXTERNAL):
+                if frame[:1] in (PASSWORD, EXTERNAL, b"Z"):
                     monitor._sock.recv(5000)  # even a broken question is answered: as a wrong one
             monitor._sock.settimeout(0.5)
             monitor._sock.recv(5000)

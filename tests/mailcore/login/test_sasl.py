@@ -16,7 +16,7 @@ PIPE = Peer("pipe", local=True, user="fred")
 
 def play(name, *responses):
     """The challenges, the question asked, and the verdict."""
-    mechanism = sasl.MECHANISMS[name](Settings(), LOCAL)
+    mechanism = sasl.MECHANISMS[name][0](Settings(), LOCAL)
     challenges, asked, replies = [], None, list(responses)
     step = next(mechanism)
     try:

@@ -1,0 +1,60 @@
+"""What this host can verify a client by, beside passwords: looked at once a connection, before the greeting.
+
+What lives here: whether the files are there and may be believed.  What does not: reading a secret (the
+checker does).  The monitor keeps the answer in `Peer.sources`; the gatekeeper, which sees no file, offers
+by it, and the monitor takes no question without its source.
+
+    secrets     /etc/cram-md5.pwd: CRAM-MD5
+    stamp       the same, and a greeting that carries a stamp: APOP
+    change      poppassd, which changes passwords and lets nobody in
+    verifiers   something to make or read a SCRAM verifier from
+    anonymous   the file that allows it, and a user for it
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailcore.login import passwords, secrets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailcore.login.accounts import Peer
+    from mailcore.settings import Settings
+
+SECRETS, STAMP, VERIFIERS, ANONYMOUS, CHANGE = "secrets", "stamp", "verifiers", "anonymous", "change"
+IN_FILE = ("{SCRAM-SHA-", "{PLAIN}", "{CLEAR")  # what of a passwd-file SCRAM can work with
+
+
+def survey(settings: Settings, peer: Peer, purpose: str) -> list[str]:
+    """Fill in what `peer` may be offered ("imap", "pop3" or "poppassd"); complaints for the log."""
+    if purpose == "poppassd":
+        peer.sources = frozenset((CHANGE,))
+        return []
+    complaints = []
+    found = set()
+    try:
+        if settings.cram_md5_file and secrets.ready(settings.cram_md5_file):
+            found |= {SECRETS, VERIFIERS}
+    except secrets.Unusable as error:
+        complaints.append(f"{error}: APOP and CRAM-MD5 are off")
+    if settings.passwd_file and not (SECRETS in found and settings.cram_md5_only) and _has_verifiers(settings):
+        found.add(VERIFIERS)
+    if purpose == "imap" and settings.anonymous_user and os.path.exists(settings.anonymous_file):
+        found.add(ANONYMOUS)
+    if purpose == "pop3" and SECRETS in found:
+        from mailcore.login import digests
+
+        peer.stamp = digests.stamp(settings.host_name or os.uname().nodename)
+        found.add(STAMP)
+    peer.sources = frozenset(found)
+    return complaints
+
+
+def _has_verifiers(settings: Settings) -> bool:
+    """The passwd-file holds something for SCRAM; one that must not be believed holds nothing."""
+    try:
+        text = passwords.text(settings.passwd_file)
+    except passwords.Unusable:
+        return False  # the checker says so when somebody logs in
+    return any(mark in text for mark in IN_FILE)
