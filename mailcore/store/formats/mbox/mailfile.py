@@ -199,6 +199,13 @@ class MailFile:
             return self.stamp(), True
         return stamp, True
 
+    def wait_for_settling(self) -> bool:
+        """Wait until a time of whole seconds can be believed; False if that will not be."""
+        if time_ns() < self.stamp()[2]:
+            return False  # from a clock that is ahead of ours
+        sleep(COARSE_GRAIN_NS / 1e9)
+        return True
+
     def wrote(self, before: Stamp, new_mail: bool = False) -> tuple[Stamp, bool]:
         """Give the file a time of its own after we wrote: no write of others can have the same.
 
