@@ -136,6 +136,31 @@ def test_copy_and_move_into_the_selected_mailbox(two: tuple[Speaker, Speaker]) -
     assert two[1].say(b"UID SEARCH ALL")[0] == b"* SEARCH 3 5 7 9 10 11"
 
 
+def test_another_spelling_of_the_selected_mailbox(two: tuple[Speaker, Speaker], ground: Ground) -> None:
+    speaker = two[0]
+    ground.place("x", (MAILBOXES / "three.mbox").read_bytes())
+    speaker.say(b"SELECT x")
+    assert speaker.say(b"COPY 1 mail/x")[:2] == [b"* 4 EXISTS", b"* 4 RECENT"], "not opened a second time"
+    assert b"* 4 EXPUNGE" not in speaker.say(b"MOVE 1 ~/mail/x")
+    speaker.say(b"EXAMINE x")
+    answer = speaker.say(b"COPY 1 mail/x")
+    assert answer[-1].startswith(b"t OK [COPYUID") and b"* 5 EXISTS" in answer, "EXAMINE forbids no COPY into it"
+
+
+@pytest.mark.parametrize("verb", [b"COPY", b"MOVE", b"UID COPY", b"UID MOVE"])
+def test_what_was_copied_or_moved_is_recent_there(two: tuple[Speaker, Speaker], verb: bytes) -> None:
+    """RFC 3501 section 6.4.7 says so of COPY, and RFC 6851 section 3.3 that MOVE is a COPY and more."""
+    one, other = two
+    one.say(b"CREATE target")
+    assert b" OK" in one.say(verb + b" 3 target")[-1]
+    answer = other.say(b"STATUS target (MESSAGES RECENT)")
+    assert answer[0] == b"* STATUS target (MESSAGES 1 RECENT 1)"
+    assert b"* 1 RECENT" in other.say(b"SELECT target")
+    before = b"* 0 RECENT" in one.say(b"SELECT INBOX")
+    again = verb + (b" 5 INBOX" if verb.startswith(b"UID") else b" 2 INBOX")
+    assert before and b"* 1 RECENT" in one.say(again), "and where it is selected"
+
+
 def test_close_removes_nothing_twice(two: tuple[Speaker, Speaker]) -> None:
     second = gone(two, b"2,4")
     assert second.say(b"CLOSE") == [b"t OK CLOSE completed"]

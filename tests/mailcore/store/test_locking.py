@@ -62,7 +62,7 @@ def fd(mail):
 
 @pytest.mark.parametrize(
     ("how", "exclusive", "shared"),
-    [("posix", False, False), ("posix-read", False, True), ("flock", False, True), ("dot", False, True)],
+    [("posix", False, False), ("posix-read", False, True), ("flock", False, False), ("dot", False, True)],
 )
 def test_others_locks_are_respected(mail, fd, holder, how, exclusive, shared):
     process = holder(how)

@@ -12,7 +12,7 @@ cheap (padded fields, or little behind them), at the latest when the session clo
 A session holds a record (the mailbox as it is) and a view (uids, as its client knows it);
 `news` carries the view after the record.  Locks are held for one operation, never longer.
 
-What takes long to read is read without any lock (see `Later`): the stamp is taken under the
+What takes long to read is read without any lock (survey.py): the stamp is taken under the
 locks, then the file is read and the record made; under the locks again the stamp tells whether
 that record is true.  If mail came meanwhile, only that is left to read.  A message is fetched
 without a lock too: what was read is good if the stamp is the same after it.
@@ -26,12 +26,12 @@ from time import time
 from mailcore import log
 from mailcore.errors import DiskError, Expunged, InUse, MailError, NoSuchMailbox, ReadOnly
 from mailcore.store import files
-from mailcore.store.formats.mbox import block, fromline, identity, journal, rewrite
+from mailcore.store.formats.mbox import block, fromline, identity, journal, rewrite, survey
 from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.flags import NAMES, VISIBLE, bits_and_mask, change_rows
 from mailcore.store.formats.mbox.gathered import Gathered
 from mailcore.store.formats.mbox.mailfile import NOWHERE, MailFile
-from mailcore.store.formats.mbox.scan import NEVER, Scan, scan
+from mailcore.store.formats.mbox.scan import NEVER, scan
 from mailcore.store.formats.mbox.stored import Stored
 from mailcore.store.formats.mbox.text import FileText
 from mailcore.store.formats.mbox.view import View, row_of
@@ -60,18 +60,12 @@ LAZY_OCTETS = 4 * 1024 * 1024  # so much is rewritten at open; more waits for a 
 FEW = 1000  # so many messages are always looked at thoroughly
 SOON_SECONDS = 2  # locks that are only nice to have are not waited for longer
 TRIES = 20
-BRIEF_OCTETS = 16 * 1024 * 1024  # so much is read while others wait for the lock
-BRIEF_MESSAGES = 5000  # so many are looked at
 AHEAD_TRIES = 8  # a mailbox that changes each time it was read ahead is read under the lock
 
 # bytes.translate tables: a column of flag bits to a column of yes and no
 _UNSEEN = bytes(not bits & block.SEEN for bits in range(256))
 _UNCLAIMED = bytes(not bits & block.OLD for bits in range(256))
 _DELETED = bytes(bool(bits & block.DELETED) for bits in range(256))
-
-
-class Later(Exception):
-    """This would take too long while others wait for the lock: read it without, then ask again."""
 
 
 class Current:
@@ -93,7 +87,7 @@ class Current:
             try:
                 box._synchronise(there, self._thorough, brief=tries > 0)
                 return there
-            except Later:
+            except survey.Later:
                 file.unlock()
             except BaseException:
                 file.unlock()
@@ -126,6 +120,7 @@ class Box(Mailbox):
         # a record not adopted yet, whether it is not saved yet, and whether UIDs were given in it
         self._ahead: tuple[Record, bool, bool] | None = None
         self._opened = False
+        self._fresh = False  # there are messages of our own that no session has claimed
         self._missing = False
         self._view = View()
         self.uids = self._view.uids
@@ -164,7 +159,7 @@ class Box(Mailbox):
     # --- looking at the file -----------------------------------------------------------
 
     def refresh(self) -> None:
-        if self._facts.believed and not self._missing and self._file.named_stamp() == self._stamp:
+        if self._facts.believed and not self._missing and not self._fresh and self._file.named_stamp() == self._stamp:
             return
         self._look(later=True)
 
@@ -238,12 +233,13 @@ class Box(Mailbox):
     def _agrees(self, thorough: bool) -> bool:
         """The file is as the record says.  A lock is held."""
         believed = self._facts.believed and self._facts.verified >= thorough and not self._missing
+        believed = believed and not self._fresh
         return bool(believed) and self._file.stamp() == self._stamp
 
     def _synchronise(self, there: bool, thorough: bool = True, scanning: bool = True, brief: bool = True) -> bool:
         """Make the record what the file is; False if that needs a scan, which is not wanted.
 
-        A lock is held, if there is a file.  Who is `brief` gets Later rather than a long wait.
+        A lock is held, if there is a file.  Who is `brief` gets survey.Later rather than a long wait.
 
         After a delivery the end of the file tells what is new, but not whether somebody changed
         flags in place before it; who is `thorough` looks at every message's fields too.
@@ -269,7 +265,7 @@ class Box(Mailbox):
                     continue
             self._adopt(record, facts)
             self._ahead = None
-            self._missing = False
+            self._missing = self._fresh = False
             self._view.recent.update(claimed)
             return True
         raise DiskError(detail="the index changes faster than it can be read")
@@ -288,9 +284,9 @@ class Box(Mailbox):
         same = facts.believed and facts.stamp == stamp and base.uid_validity
         if same and facts.verified >= thorough:
             return record, changed, given
-        if same and not scanning and len(base.columns) > BRIEF_MESSAGES:
+        if same and not scanning and len(base.columns) > survey.BRIEF_MESSAGES:
             return None
-        if same and self._verified(base, brief):
+        if same and survey.verified(self._file, base, brief):
             facts.verified = 1
             record = identity.follower(base)
         elif not scanning:
@@ -302,30 +298,6 @@ class Box(Mailbox):
             facts.set_stamp(stamp, believed)
         record.facts = facts.words()
         return record, True, given
-
-    def _verified(self, record: Record, brief: bool = False) -> bool:
-        """Does the file have each message where it was, with the flags it had?"""
-        columns = record.columns
-        if brief and len(columns) > BRIEF_MESSAGES:
-            raise Later
-        words = identity.Words(record)
-        expected: dict[tuple[int, int, int], bytes] = {}
-        fd = self._file.fd
-        read = files.read
-        with files.Judge("mail file"):
-            for start, place, octets, *filed in zip(
-                columns.start, columns.block, columns.block_octets, columns.filed, columns.filed_words, strict=True
-            ):
-                if not 0 < octets < NEVER:
-                    if read(fd, 5, start) != b"From ":
-                        return False
-                    continue
-                key = octets, filed[0], filed[1]
-                if key not in expected:
-                    expected[key] = block.write_start(filed[0], words.names(filed[1]), octets) or b""
-                if read(fd, octets - block.UID_OCTETS, start + place) != expected[key]:
-                    return False
-        return True
 
     def _known(self) -> Record:
         """What is known so far: by this session if the index says no more."""
@@ -351,13 +323,13 @@ class Box(Mailbox):
         with files.Judge("mail file"):
             if facts.ino == os.fstat(fd).st_ino and size > facts.size and len(base.columns) and trust != identity.NEW:
                 row = max(range(len(base.columns)), key=base.columns.start.__getitem__)
-                tail = _scanned(fd, base.columns.start[row], size, brief) if base.columns.start[row] else None
+                tail = survey.scanned(fd, base.columns.start[row], size, brief) if base.columns.start[row] else None
                 merged = identity.merge_tail(base, tail, row, trust) if tail else None
-                if merged is not None and (not thorough or self._verified(base, brief)):
+                if merged is not None and (not thorough or survey.verified(self._file, base, brief)):
                     facts.verified = int(thorough)
                     merged[0].facts = facts.words()
                     return merged
-            found = _scanned(fd, 0, size, brief)
+            found = survey.scanned(fd, 0, size, brief)
             if self._ahead is not None and base is self._ahead[0] and self._ahead[1]:
                 self._ahead = None  # the file was another when that was read: compare with what was before
                 base = self._known()
@@ -654,6 +626,7 @@ class Box(Mailbox):
         self._adopt(record, facts)
         if not saved:
             self._facts.believed = 0
+        self._fresh = True
         return [uid for uid, _, _ in mine]
 
     def _separation(self, size: int) -> bytes:
@@ -696,17 +669,12 @@ class Box(Mailbox):
     # --- the end -----------------------------------------------------------------------
 
     def close(self) -> None:
+        self._fresh = False  # the next session claims them
         settled = self.readonly or self._missing or not self._opened
         if not settled and (unfiled(self._record) or unbased(self._record, self._facts) or self._stale_base()):
             self._settle(True)
         self._opened = False
         self._file.close()
-
-
-def _scanned(fd: int, begin: int, end: int, brief: bool) -> Scan | None:
-    if brief and end - begin > BRIEF_OCTETS:
-        raise Later
-    return scan(fd, begin, end)
 
 
 def _places(marks: bytes) -> Iterator[int]:

@@ -70,10 +70,15 @@ class MailFile:
                 return False
             if exclusive and not self.writable:
                 raise ReadOnly
-            self._locks.acquire(self.fd, exclusive, seconds)
             try:
+                self._locks.acquire(self.fd, exclusive, seconds)
                 if self._is_named() and not self._interrupted(exclusive):
                     return True
+            except OSError as error:
+                self._locks.release()
+                if error.errno != errno.ESTALE:
+                    raise files.judged(error, "mail file") from error
+                self.close()  # NFS: it was replaced, the name leads to another file now
             except BaseException:
                 self._locks.release()
                 raise

@@ -9,15 +9,15 @@ import sys
 import pytest
 
 from mailcore.errors import NotAMailbox
-from mailcore.store.formats.mbox import box as box_module
+from mailcore.store.formats.mbox import survey
 from mailcore.store.locking import Locks
 
 
 @pytest.fixture
 def slow(monkeypatch):
     """Every scan takes too long to be made under the lock; what others do is done after a scan without."""
-    monkeypatch.setattr(box_module, "BRIEF_OCTETS", 300)
-    monkeypatch.setattr(box_module, "BRIEF_MESSAGES", 3)
+    monkeypatch.setattr(survey, "BRIEF_OCTETS", 300)
+    monkeypatch.setattr(survey, "BRIEF_MESSAGES", 3)
     held = []
     acquire, release = Locks.acquire, Locks.release
 
@@ -37,7 +37,7 @@ def slow(monkeypatch):
         deeds: list = []
         locked: list[int] = []  # octets scanned while a lock was held
 
-    scan = box_module.scan
+    scan = survey.scan
 
     def watched(fd, begin, end):
         found = scan(fd, begin, end)
@@ -48,7 +48,7 @@ def slow(monkeypatch):
         return found
 
     Slow.deeds, Slow.locked = [], []
-    monkeypatch.setattr(box_module, "scan", watched)
+    monkeypatch.setattr(survey, "scan", watched)
     return Slow
 
 
@@ -140,15 +140,15 @@ def test_what_is_no_mailbox_is_said_and_what_only_was_none_is_not(spool, slow, s
     spool.path.write_bytes(b"no mailbox\n" * 100)
     with pytest.raises(NotAMailbox):
         spool.open()
-    scan = box_module.scan
+    scan = survey.scan
     spool.fill(*WORDS)
 
     def torn(fd, begin, end):
-        box_module.scan = scan
+        survey.scan = scan
         spool.deliver(spool.message("late"))
         raise NotAMailbox
 
-    box_module.scan = torn
+    survey.scan = torn
     assert subjects(spool.open()) == [*WORDS, "late"]
 
 
@@ -167,7 +167,7 @@ def test_times_of_whole_seconds(spool, slow, subjects):
 READER = """
 import sys
 from mailcore.settings import Settings
-from mailcore.store.formats.mbox import box as module
+from mailcore.store.formats.mbox import survey as module
 from mailcore.store.namespace import Store
 module.BRIEF_OCTETS, module.BRIEF_MESSAGES = 20000, 30
 root, count = sys.argv[1], int(sys.argv[2])
