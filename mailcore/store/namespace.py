@@ -253,8 +253,7 @@ class Store:
         fd = files.create(path, self.settings.mailbox_mode)
         try:
             os.fchmod(fd, self.settings.mailbox_mode)  # whatever the umask
-            if self.settings.fsync:
-                files.sync(fd)
+            files.sync(fd)
         finally:
             files.close(fd)
 
@@ -280,8 +279,7 @@ class Store:
 
     def _sync_directory(self, path: str) -> None:
         """Make the entry of `path` durable."""
-        if self.settings.fsync:
-            files.sync_directory(os.path.dirname(path))
+        files.sync_directory(os.path.dirname(path))
 
     def delete(self, name: str) -> None:
         """Remove a mailbox or an empty directory (RFC 3501 §6.3.4)."""

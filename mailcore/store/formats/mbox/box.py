@@ -31,7 +31,7 @@ from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.flags import NAMES, VISIBLE, bits_and_mask, change_rows
 from mailcore.store.formats.mbox.gathered import Gathered
 from mailcore.store.formats.mbox.mailfile import NOWHERE, MailFile
-from mailcore.store.formats.mbox.scan import NEVER, scan
+from mailcore.store.formats.mbox.scan import NEVER, NULS, scan
 from mailcore.store.formats.mbox.stored import Stored
 from mailcore.store.formats.mbox.text import FileText
 from mailcore.store.formats.mbox.view import View, row_of
@@ -293,7 +293,7 @@ class Box(Mailbox):
             return None
         else:
             record, more = self._found(base, facts, stamp[1], thorough or len(base.columns) <= FEW, brief)
-            given |= more
+            given |= more or record.uid_validity != base.uid_validity
             facts = Facts(record.facts)
             facts.set_stamp(stamp, believed)
         record.facts = facts.words()
@@ -313,6 +313,10 @@ class Box(Mailbox):
         if record is None:
             record = identity.follower(self._record) if self._opened else Record()
             record.generation = generation
+        if record.uid_next > identity.ANEW_UID and not self._opened:
+            record = identity.numbered_anew(record)
+            self._ahead = record, True, True
+            return record
         self._ahead = record, False, False
         return record
 
@@ -323,13 +327,14 @@ class Box(Mailbox):
         with files.Judge("mail file"):
             if facts.ino == os.fstat(fd).st_ino and size > facts.size and len(base.columns) and trust != identity.NEW:
                 row = max(range(len(base.columns)), key=base.columns.start.__getitem__)
-                tail = survey.scanned(fd, base.columns.start[row], size, brief) if base.columns.start[row] else None
+                start = base.columns.start[row]
+                tail = survey.scanned(self._file, start, size, brief) if start else None
                 merged = identity.merge_tail(base, tail, row, trust) if tail else None
                 if merged is not None and (not thorough or survey.verified(self._file, base, brief)):
                     facts.verified = int(thorough)
                     merged[0].facts = facts.words()
                     return merged
-            found = survey.scanned(fd, 0, size, brief)
+            found = survey.scanned(self._file, 0, size, brief)
             if self._ahead is not None and base is self._ahead[0] and self._ahead[1]:
                 self._ahead = None  # the file was another when that was read: compare with what was before
                 base = self._known()
@@ -633,9 +638,9 @@ class Box(Mailbox):
         """What is missing at the end of the file before a separator."""
         if not size:
             return b""
-        tail = self._file.read(min(size, 3), size - min(size, 3))
-        if tail.endswith((b"\n\n", b"\n\r\n")):
-            return b""
+        tail = self._file.read(min(size, len(NULS)), size - min(size, len(NULS)))
+        if tail.endswith((b"\n\n", b"\n\r\n", NULS)):
+            return b""  # NULs that a crash left: who delivers next puts nothing between, see scan.py
         return b"\n" if tail.endswith(b"\n") else b"\n\n"
 
     def _laid_down(
@@ -644,10 +649,9 @@ class Box(Mailbox):
         """Put messages into a plan; their UIDs, flag bits and sets of keywords."""
         words = identity.Words(record)
         sets = [bits_and_mask(words, message.flags) for message in messages]
-        uid = record.uid_next
-        record.uid_next += len(messages)
+        uids = [identity.next_uid(record) for _ in messages]
         mine = []
-        for message, (bits, mask) in zip(messages, sets, strict=True):
+        for uid, message, (bits, mask) in zip(uids, messages, sets, strict=True):
             number = words.number(mask)
             hidden = block.write(bits, words.names(number), uid) or b""
             if first:
@@ -658,7 +662,6 @@ class Box(Mailbox):
             sender = f"{self._user}@{self._settings.host_name or os.uname().nodename}"
             plan.pieces.append(Stored(message, fromline.write(sender, seconds, zone), hidden))
             mine.append((uid, bits, number))
-            uid += 1
         return mine
 
     def copy(self, uids: Iterable[int], target: Mailbox) -> list[tuple[int, int]]:
