@@ -294,3 +294,11 @@ def test_no_order_of_others_locks_us_up(mail, order):
         os.close(fd)
     assert process.wait(20) == 0
     assert mail.read_bytes() == b"%d" % (2 * rounds)
+
+
+def test_all_pairs_of_neighbours_and_us():
+    """R8, a tenth of it: benchmarks/lock_orders.py runs longer."""
+    program = os.path.join(os.path.dirname(__file__), "../../../benchmarks/lock_orders.py")
+    done = subprocess.run([sys.executable, program, "0.2"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("\nok ") + 1 == 36

@@ -228,7 +228,10 @@ class Box(Mailbox):
                 if self._missing if not there else self._agrees(False):
                     return read()
             self._look()
-        raise InUse
+            if not self._facts.believed:
+                break
+        with Current(self, False, None, False):  # a time that later writes may have, too (settled_stamp)
+            return read()
 
     def _agrees(self, thorough: bool) -> bool:
         """The file is as the record says.  A lock is held."""
