@@ -172,3 +172,54 @@ def test_a_mailbox_that_is_no_more(two: tuple[Speaker, Speaker], ground: Ground)
     said = two[0].say(b"FETCH 1 BODY.PEEK[]")
     assert said[-1].startswith(b"t NO ")
     assert two[0].say(b"NOOP")[-1] == b"t OK NOOP completed"
+
+
+def _messages(data: bytes) -> list[bytes]:
+    return [b"From " + part.rstrip(b"\n") + b"\n" for part in (b"\n" + data).split(b"\nFrom ")[1:]]
+
+
+FOREIGN = {
+    "the end is cut off": lambda messages: b"\n".join(messages[:2]),
+    "cut in the middle of a message": lambda messages: b"\n".join(messages)[:700],
+    "the first is gone": lambda messages: b"\n".join(messages[1:]),
+    "turned round": lambda messages: b"\n".join(messages[::-1]),
+    "emptied": lambda messages: b"",
+    "no mailbox any more": lambda messages: b"something else\n" * 100,
+}
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["rewritten", "replaced"])
+@pytest.mark.parametrize("how", FOREIGN)
+def test_another_program_changes_the_file_under_an_open_session(
+    two: tuple[Speaker, Speaker], ground: Ground, how: str, replaced: bool
+) -> None:
+    """Each answer is well formed and right, or NO; nobody hears BYE or another message's bytes."""
+    speaker = two[0]
+    uids = [1, 3, 5, 7, 9]
+    bodies = {uid: b"".join(speaker.say(b"UID FETCH %d BODY.PEEK[TEXT]" % uid)[1:-2]) for uid in uids}
+    before = ground.inbox.read_bytes()
+    changed = FOREIGN[how](_messages(before))
+    if replaced:
+        (ground.spool / "new").write_bytes(changed)
+        os.rename(ground.spool / "new", ground.inbox)
+    else:
+        ground.inbox.write_bytes(changed)
+    for line in (b"FETCH 1:5 (UID FLAGS BODY.PEEK[TEXT])", b"STORE 2 +FLAGS (\\Seen)", b"SEARCH BODY e", b"NOOP"):
+        answer = speaker.say(line)
+        assert answer[-1].startswith((b"t OK", b"t NO")) and not any(said.startswith(b"* BYE") for said in answer)
+    for uid in uids:
+        answer = speaker.say(b"UID FETCH %d BODY.PEEK[TEXT]" % uid)
+        if len(answer) > 2 and how != "cut in the middle of a message":
+            assert b"".join(answer[1:-2]) == bodies[uid]
+    if how == "no mailbox any more":
+        assert speaker.say(b"STORE 1 +FLAGS (\\Seen)")[-1].startswith(b"t NO")
+        assert ground.inbox.read_bytes() == changed
+    ground.inbox.write_bytes(before)
+    speaker.say(b"NOOP")
+    there = [int(uid) for uid in speaker.say(b"UID SEARCH ALL")[0].split()[2:]]
+    assert len(there) == 5 and max(there) < 20, "what was told to be gone comes back as new mail"
+    if how in ("turned round", "no mailbox any more"):
+        assert there == uids
+    for uid in there:
+        body = b"".join(speaker.say(b"UID FETCH %d BODY.PEEK[TEXT]" % uid)[1:-2])
+        assert body == bodies[uid] if uid in bodies else body in bodies.values()

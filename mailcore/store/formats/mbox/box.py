@@ -337,11 +337,12 @@ class Box(Mailbox):
                     facts.verified = int(thorough)
                     merged[0].facts = facts.words()
                     return merged
-            found = survey.scanned(self._file, 0, size, brief)
             if self._ahead is not None and base is self._ahead[0] and self._ahead[1]:
                 self._ahead = None  # the file was another when that was read: compare with what was before
                 base = self._known()
                 trust = identity.NEW if not base.uid_validity or not base.facts else self._trust
+            pseudo = trust != identity.INBOX or facts.internal_end > 0  # strangers' mail may look like that
+            found = survey.scanned(self._file, 0, size, brief, pseudo)
         if found is None:
             raise DiskError(detail="mail file changes while it is read")
         record, given = identity.merge(base, found, trust)

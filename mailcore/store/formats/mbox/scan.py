@@ -72,9 +72,10 @@ def probe(path: str) -> bool:
         files.close(fd)
 
 
-def scan(fd: int, begin: int, end: int) -> Scan | None:
+def scan(fd: int, begin: int, end: int, pseudo: bool = True) -> Scan | None:
     """The messages between two offsets; None if there is no separator at `begin` (> 0).
 
+    Without `pseudo` what looks like UW's internal-data message is a message as any other.
     Raises NotAMailbox if the file does not start with a separator.
     """
     source = _Source(fd, begin, end)
@@ -84,7 +85,7 @@ def scan(fd: int, begin: int, end: int) -> Scan | None:
     found = Scan()
     message: tuple[int, int, int] | None = first if first[0] >= 0 else None
     while message is not None:
-        message = _message(source, message, found, begin)
+        message = _message(source, message, found, begin, pseudo)
     return found
 
 
@@ -191,7 +192,9 @@ def _at(source: _Source) -> tuple[int, int, int] | None:
     return (source.at, parsed[1], parsed[2]) if parsed else None
 
 
-def _message(source: _Source, separator: tuple[int, int, int], found: Scan, begin: int) -> tuple[int, int, int] | None:
+def _message(
+    source: _Source, separator: tuple[int, int, int], found: Scan, begin: int, pseudo: bool
+) -> tuple[int, int, int] | None:
     """Measure the message at `separator`; the next separator, None after the last message."""
     start = separator[0]
     header_start, header_end, ended = _header(source, start)
@@ -209,7 +212,7 @@ def _message(source: _Source, separator: tuple[int, int, int], found: Scan, begi
         if hidden.base_offset >= 0:
             found.base_offset = header_start - 1 + hidden.base_offset
             found.base_octets = hidden.base_octets
-        if hidden.internal:
+        if hidden.internal and pseudo:
             found.internal = start, following[0] if following else source.end
             return following
     _add(found, separator, (header_start, header_end, content_end), head, body, hidden, ended)

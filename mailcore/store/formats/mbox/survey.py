@@ -31,11 +31,11 @@ class Later(Exception):
     """This would take too long while others wait for the lock: read it without, then ask again."""
 
 
-def scanned(file: MailFile, begin: int, end: int, brief: bool) -> Scan | None:
+def scanned(file: MailFile, begin: int, end: int, brief: bool, pseudo: bool = True) -> Scan | None:
     """A scan; Later if that is long and the caller must be brief."""
     if brief and end - begin > BRIEF_OCTETS:
         raise Later
-    found = scan(file.fd, begin, end)
+    found = scan(file.fd, begin, end, pseudo)
     for row in found.damage if found else ():
         _set_aside(file, found.columns, row)  # type: ignore[union-attr]
     return found

@@ -40,8 +40,8 @@ def slow(monkeypatch):
 
     scan = survey.scan
 
-    def watched(fd, begin, end):
-        found = scan(fd, begin, end)
+    def watched(fd, begin, end, pseudo):
+        found = scan(fd, begin, end, pseudo)
         if held:
             Slow.locked.append(end - begin)
         elif Slow.deeds:
@@ -144,7 +144,7 @@ def test_what_is_no_mailbox_is_said_and_what_only_was_none_is_not(spool, slow, s
     scan = survey.scan
     spool.fill(*WORDS)
 
-    def torn(fd, begin, end):
+    def torn(fd, begin, end, pseudo):
         survey.scan = scan
         spool.deliver(spool.message("late"))
         raise NotAMailbox
