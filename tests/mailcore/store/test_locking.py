@@ -302,3 +302,15 @@ def test_all_pairs_of_neighbours_and_us():
     done = subprocess.run([sys.executable, program, "0.2"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("\nok ") + 1 == 36
+
+
+def test_nfs_has_one_kernel_lock(mail, fd, holder, monkeypatch):
+    """There a flock is an fcntl lock, and our own one is in its way."""
+    holder("flock")
+    locks = Locks(str(mail), Settings(lock_seconds=0))
+    with pytest.raises(InUse):
+        locks.acquire(fd, True)
+    monkeypatch.setattr(locking, "_file_system", lambda path: "nfs4")
+    locks = Locks(str(mail), Settings(lock_seconds=0))
+    locks.acquire(fd, True)
+    locks.release()
