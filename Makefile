@@ -76,6 +76,7 @@ install: vendor
 	$(call launcher,imapd.__main__,$(LIBEXEC)/imapd)
 	$(call launcher,ipop3d.__main__,$(LIBEXEC)/ipop3d)
 	$(call launcher,mailcore.poppassd.__main__,$(LIBEXEC)/poppassd)
+	$(call launcher,mailcore.store.mlock,$(LIBEXEC)/mlock)
 	$(call launcher,mailcore.tools.__main__,$(COMMANDS)/mailcore)
 	@for page in $(PAGES); do \
 	    folder="$(DESTDIR)$(MAN)/man$${page##*.}"; install -d "$$folder"; \
@@ -110,7 +111,7 @@ vendor: $(VENV)/installed
 	rm -rf "$(DESTDIR)$(LIBRARY)/vendor/bin"
 
 uninstall:
-	@for server in $(SERVERS); do rm -f "$(DESTDIR)$(LIBEXEC)/$$server"; done
+	@for server in $(SERVERS) mlock; do rm -f "$(DESTDIR)$(LIBEXEC)/$$server"; done
 	rm -f "$(DESTDIR)$(COMMANDS)/mailcore"
 	@for page in $(PAGES); do rm -f "$(DESTDIR)$(MAN)/man$${page##*.}/$$page"; done
 	rm -rf "$(DESTDIR)$(LIBRARY)" "$(DESTDIR)$(DOC)"

@@ -192,11 +192,12 @@ def _copy(session: Session, args: Args, places: Sequence[Place]) -> Done:
 
 
 def destination(session: Session, args: Args) -> Mailbox:
-    """SP mailbox, the last argument; the selected mailbox is not opened again."""
+    """SP mailbox, the last argument; the selected mailbox is not opened again, unless EXAMINE did it."""
     name = args.space().mailbox()
     args.end()
-    target: Mailbox = session.box if name == session.box.name else session.store.open(name)
-    return target
+    if session.has_selected(name) and not session.box.readonly:
+        return session.box  # type: ignore[no-any-return]
+    return session.store.open(name)
 
 
 def leave(session: Session, target: Mailbox) -> None:

@@ -44,15 +44,26 @@ class Dialogue:
         self._unsent_octets = 0
         self._waiting = False
         self._ending: Terminated | None = None
+        self._alarm = -1
         if S_ISSOCK(os.fstat(out_fd).st_mode):
             _tune(out_fd)
 
     # --- endings from outside --------------------------------------------------------
 
     def obey_signals(self) -> None:
-        """TERM and HUP end the conversation, but only where it waits for the client."""
+        """TERM, HUP and ALRM end the conversation, but only where it waits for the client."""
         _signal.signal(_signal.SIGTERM, lambda *_: self._end("Killed (terminated)"))
         _signal.signal(_signal.SIGHUP, lambda *_: self._end("Hangup"))
+        _signal.signal(_signal.SIGALRM, lambda *_: self._end("Alarm"))
+
+    def wake_for_signals(self) -> None:
+        """Miss no signal that comes between the last look and the wait.
+
+        It would be noticed at the client's next word only.  So the interpreter writes into a pipe
+        for each signal, and the wait looks at that too.
+        """
+        self._alarm, alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        _signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
 
     def _end(self, reason: str) -> None:
         self._ending = Terminated("Server shutting down", reason)
@@ -105,16 +116,20 @@ class Dialogue:
 
     def _readable(self, wait: Wait) -> bool:
         """True: the client spoke.  False: wait.fd is ready, or its time is over."""
-        seconds = wait.seconds
+        until = monotonic() + wait.seconds
         if self.deadline:
-            seconds = min(seconds, max(0.0, self.deadline - monotonic()))
+            until = min(until, self.deadline)
         poll = select.poll()
-        poll.register(self.in_fd, select.POLLIN)
-        if wait.fd >= 0:
-            poll.register(wait.fd, select.POLLIN)
-        ready = poll.poll(int(seconds * 1000))
-        if any(fd == self.in_fd for fd, _ in ready):
-            return True
+        for fd in (self.in_fd, wait.fd, self._alarm):
+            if fd >= 0:
+                poll.register(fd, select.POLLIN)
+        while True:
+            ready = [fd for fd, _ in poll.poll(max(0, int((until - monotonic()) * 1000)))]
+            if self.in_fd in ready:
+                return True
+            if ready != [self._alarm]:
+                break
+            os.read(self._alarm, READ_OCTETS)  # whoever handles that signal did so before this line
         if wait.fd < 0:
             raise Silence(reason="Autologout")
         return False

@@ -103,6 +103,7 @@ def _session(
     """The conversation after login, as the user; it tells why it ended, or logs that itself (None)."""
     dialogue = Dialogue(in_fd, out_fd)
     dialogue.obey_signals()
+    dialogue.wake_for_signals()
     try:
         reason = dialogue.converse(service.session(settings, peer, account, entry))
     except Ending as ending:

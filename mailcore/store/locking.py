@@ -6,8 +6,12 @@ does not: when to lock (formats/).
 The neighbours take these three in every order there is (security-reliability D3).  So each
 one is tried without waiting; if one cannot be had, all are given back and the next try comes
 after a random pause: whoever waits holds nothing, and no two programs can wait for each
-other.  Reading takes a shared fcntl lock only, which a delivery waits for no longer than one
-slice of reading.
+other.  Reading takes a shared fcntl lock and a shared flock, for an instant (what takes long is
+read without: box.py); flock too, because procmail, mutt and mail.local may be built to know
+nothing else.  A dot lock is an exclusive lock, so a reader makes none.
+
+NFS: both kernel locks are one there, so a flock that is refused is our own fcntl lock and does not
+count; the dot lock counts links and uses the server's clock; nothing waits in the kernel.
 
 The OFD lock belongs to the open file, not to the process: two mailboxes of one process
 exclude each other, and closing some other descriptor of the file gives nothing back.
@@ -28,6 +32,7 @@ from mailcore.errors import InUse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailcore.settings import Settings
+    from mailcore.store.mlock import Mlock
 
 FIRST_PAUSES_SECONDS = (0.002, 0.005, 0.01, 0.02)
 DOTLOCKFILE = "/usr/bin/dotlockfile"  # liblockfile's, setgid mail on Debian
@@ -42,7 +47,7 @@ class Busy(Exception):
 class Locks:
     """The locks of one mail file; they are all held or none is."""
 
-    __slots__ = ("_dot", "_fd", "_flock", "_settings", "_vulnerable", "path")
+    __slots__ = ("_dot", "_fd", "_flock", "_nfs", "_settings", "_vulnerable", "path")
 
     def __init__(self, path: str, settings: Settings) -> None:
         self.path = path
@@ -50,6 +55,7 @@ class Locks:
         self._fd = -1
         self._flock = False
         self._dot: Dotlock | None = None
+        self._nfs: bool | None = None  # not asked yet
         self._vulnerable = False  # no dot lock can be had here, and the log knows
 
     @property
@@ -75,15 +81,25 @@ class Locks:
         try:
             self._fd = fd
             _ofd(fd, fcntl.F_WRLCK if exclusive else fcntl.F_RDLCK)
+            self._flock = self._try_flock(fd, exclusive)
             if exclusive:
-                self._flock = _flock(fd)
                 self._dot = self._dotlock()
         except BaseException:
             self.release()
             raise
 
+    def _try_flock(self, fd: int, exclusive: bool) -> bool:
+        try:
+            return _flock(fd, exclusive)
+        except Busy:
+            if self._nfs is None:
+                self._nfs = _file_system(self.path).startswith("nfs")
+            if not self._nfs:
+                raise
+            return False
+
     def _dotlock(self) -> Dotlock | None:
-        dot = Dotlock(self.path, self._settings.dotlock_stale_seconds)
+        dot = Dotlock(self.path, self._settings.dotlock_stale_seconds, self._fd)
         try:
             dot.acquire()
             return dot
@@ -126,24 +142,26 @@ def _ofd(fd: int, kind: int) -> None:
             raise
 
 
-def _flock(fd: int) -> bool:
+def _flock(fd: int, exclusive: bool) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         return True
     except OSError as error:
         if error.errno in _BUSY:
             raise Busy from None
-        return False  # a file system without it (NFS makes it an fcntl lock: ours already)
+        return False  # a file system without it
 
 
 class Dotlock:
     """FILE.lock, made so that it works over NFS too: link(2), then count the links."""
 
-    __slots__ = ("_helper", "_mine", "path", "stale_seconds")
+    __slots__ = ("_fd", "_helper", "_mine", "_mlock", "path", "stale_seconds")
 
-    def __init__(self, path: str, stale_seconds: float) -> None:
+    def __init__(self, path: str, stale_seconds: float, fd: int = -1) -> None:
         self.path = path + ".lock"
         self.stale_seconds = stale_seconds
+        self._fd = fd  # the mail file, for UW's mlock to look at
+        self._mlock: Mlock | None = None
         self._mine: tuple[int, int, int] | None = None  # device, inode, mtime of the lock we made
         self._helper = False
 
@@ -161,6 +179,9 @@ class Dotlock:
         if self._helper:
             self._helper = False
             _run(DOTLOCKFILE, "-u", self.path)
+        mlock, self._mlock = self._mlock, None
+        if mlock is not None:
+            mlock.release()
         mine, self._mine = self._mine, None
         if mine is None:
             return
@@ -231,9 +252,10 @@ class Dotlock:
         return False
 
     def _ask_helper(self, error: OSError) -> None:
-        """Have liblockfile's setgid program make it, where the directory is not ours."""
+        """Have a setgid program make it, where the directory is not ours: liblockfile's, else UW's."""
         if not os.access(DOTLOCKFILE, os.X_OK):
-            raise error
+            self._ask_mlock(error)
+            return
         code = _run(DOTLOCKFILE, "-l", "-p", "-r", "0", self.path)
         if code == 0:
             self._helper = True
@@ -243,8 +265,27 @@ class Dotlock:
             raise error
 
 
+    def _ask_mlock(self, error: OSError) -> None:
+        from mailcore.store.mlock import Mlock, find
+
+        program = find() if self._fd >= 0 else ""
+        if not program:
+            raise error
+        mlock = Mlock(program, self._fd, self.path.removesuffix(".lock"))
+        if mlock.locked():
+            self._mlock = mlock
+        else:
+            raise Busy if os.path.lexists(self.path) else error
+
+
 def _local(path: str) -> bool:
     """Is this directory on a disk of this machine, so that process ids in it are ours?"""
+    kind = _file_system(path)
+    return bool(kind) and not kind.startswith(("nfs", "cifs", "smb", "fuse", "9p", "afs", "ceph", "gluster"))
+
+
+def _file_system(path: str) -> str:
+    """What kind of file system a file is on; "" if that cannot be found out."""
     place = os.path.realpath(os.path.dirname(path) or ".")
     best, kind = "", ""
     try:
@@ -254,8 +295,8 @@ def _local(path: str) -> bool:
                 if (place + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best):
                     best, kind = point, name
     except OSError:
-        return False
-    return bool(kind) and not kind.startswith(("nfs", "cifs", "smb", "fuse", "9p", "afs", "ceph", "gluster"))
+        return ""
+    return kind
 
 
 def _run(program: str, *arguments: str) -> int:

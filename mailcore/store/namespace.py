@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import nullcontext
 from copy import copy
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
@@ -252,8 +253,7 @@ class Store:
         fd = files.create(path, self.settings.mailbox_mode)
         try:
             os.fchmod(fd, self.settings.mailbox_mode)  # whatever the umask
-            if self.settings.fsync:
-                files.sync(fd)
+            files.sync(fd)
         finally:
             files.close(fd)
 
@@ -279,8 +279,7 @@ class Store:
 
     def _sync_directory(self, path: str) -> None:
         """Make the entry of `path` durable."""
-        if self.settings.fsync:
-            files.sync_directory(os.path.dirname(path))
+        files.sync_directory(os.path.dirname(path))
 
     def delete(self, name: str) -> None:
         """Remove a mailbox or an empty directory (RFC 3501 §6.3.4)."""
@@ -293,23 +292,26 @@ class Store:
             if S_ISDIR(mode):
                 os.rmdir(path)
             else:
-                self._check_mailbox(path, mode)
-                os.unlink(path)
-                if S_ISREG(mode):
-                    self.index.forget(path)
+                kind = self._check_mailbox(path, mode)
+                with kind.held(path, self.settings, self.index.home) if S_ISREG(mode) else nullcontext():
+                    os.unlink(path)
+                    if S_ISREG(mode):
+                        self.index.forget(path)
             self._sync_directory(path)
         except OSError as error:
             raise _judged(error, path) from None
 
-    def _check_mailbox(self, path: str, mode: int) -> None:
-        """Only what we would open as a mailbox is removed or renamed as one."""
+    def _check_mailbox(self, path: str, mode: int) -> Any:
+        """The format: only what we would open as a mailbox is removed or renamed as one."""
         if S_ISLNK(mode):
             path = self._inside(path)
             self._check_file(path)
         elif not S_ISREG(mode):
             raise NotSelectable(detail=f"{path}: no regular file")
-        if _format(path) is None:
+        kind = _format(path)
+        if kind is None:
             raise NotAMailbox(detail=path)
+        return kind
 
     def rename(self, old: str, new: str) -> None:
         """Give a mailbox, or a directory with all below it, another name (RFC 3501 §6.3.5)."""
@@ -325,11 +327,12 @@ class Store:
         if old == INBOX:
             self._move_inbox(new)
             return
-        if not S_ISDIR(mode):
-            self._check_mailbox(source, mode)
+        kind = None if S_ISDIR(mode) else self._check_mailbox(source, mode)
         self._make_parents(target)
+        locks = kind.held(source, self.settings, self.index.home) if kind and S_ISREG(mode) else nullcontext()
         try:
-            self._rename(source, target, mode)
+            with locks:
+                self._rename(source, target, mode)
         except OSError as error:
             raise _judged(error, target) from None
 

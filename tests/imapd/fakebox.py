@@ -178,6 +178,9 @@ class FakeSession:
         self.others[name].closed = False
         return self.others[name]
 
+    def has_selected(self, name: str) -> bool:
+        return self.box is not None and self.box.name == name
+
     def deselect(self) -> None:
         assert self.box is not None
         self.box.close()

@@ -136,6 +136,31 @@ def test_copy_and_move_into_the_selected_mailbox(two: tuple[Speaker, Speaker]) -
     assert two[1].say(b"UID SEARCH ALL")[0] == b"* SEARCH 3 5 7 9 10 11"
 
 
+def test_another_spelling_of_the_selected_mailbox(two: tuple[Speaker, Speaker], ground: Ground) -> None:
+    speaker = two[0]
+    ground.place("x", (MAILBOXES / "three.mbox").read_bytes())
+    speaker.say(b"SELECT x")
+    assert speaker.say(b"COPY 1 mail/x")[:2] == [b"* 4 EXISTS", b"* 4 RECENT"], "not opened a second time"
+    assert b"* 4 EXPUNGE" not in speaker.say(b"MOVE 1 ~/mail/x")
+    speaker.say(b"EXAMINE x")
+    answer = speaker.say(b"COPY 1 mail/x")
+    assert answer[-1].startswith(b"t OK [COPYUID") and b"* 5 EXISTS" in answer, "EXAMINE forbids no COPY into it"
+
+
+@pytest.mark.parametrize("verb", [b"COPY", b"MOVE", b"UID COPY", b"UID MOVE"])
+def test_what_was_copied_or_moved_is_recent_there(two: tuple[Speaker, Speaker], verb: bytes) -> None:
+    """RFC 3501 section 6.4.7 says so of COPY, and RFC 6851 section 3.3 that MOVE is a COPY and more."""
+    one, other = two
+    one.say(b"CREATE target")
+    assert b" OK" in one.say(verb + b" 3 target")[-1]
+    answer = other.say(b"STATUS target (MESSAGES RECENT)")
+    assert answer[0] == b"* STATUS target (MESSAGES 1 RECENT 1)"
+    assert b"* 1 RECENT" in other.say(b"SELECT target")
+    before = b"* 0 RECENT" in one.say(b"SELECT INBOX")
+    again = verb + (b" 5 INBOX" if verb.startswith(b"UID") else b" 2 INBOX")
+    assert before and b"* 1 RECENT" in one.say(again), "and where it is selected"
+
+
 def test_close_removes_nothing_twice(two: tuple[Speaker, Speaker]) -> None:
     second = gone(two, b"2,4")
     assert second.say(b"CLOSE") == [b"t OK CLOSE completed"]
@@ -147,3 +172,54 @@ def test_a_mailbox_that_is_no_more(two: tuple[Speaker, Speaker], ground: Ground)
     said = two[0].say(b"FETCH 1 BODY.PEEK[]")
     assert said[-1].startswith(b"t NO ")
     assert two[0].say(b"NOOP")[-1] == b"t OK NOOP completed"
+
+
+def _messages(data: bytes) -> list[bytes]:
+    return [b"From " + part.rstrip(b"\n") + b"\n" for part in (b"\n" + data).split(b"\nFrom ")[1:]]
+
+
+FOREIGN = {
+    "the end is cut off": lambda messages: b"\n".join(messages[:2]),
+    "cut in the middle of a message": lambda messages: b"\n".join(messages)[:700],
+    "the first is gone": lambda messages: b"\n".join(messages[1:]),
+    "turned round": lambda messages: b"\n".join(messages[::-1]),
+    "emptied": lambda messages: b"",
+    "no mailbox any more": lambda messages: b"something else\n" * 100,
+}
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["rewritten", "replaced"])
+@pytest.mark.parametrize("how", FOREIGN)
+def test_another_program_changes_the_file_under_an_open_session(
+    two: tuple[Speaker, Speaker], ground: Ground, how: str, replaced: bool
+) -> None:
+    """Each answer is well formed and right, or NO; nobody hears BYE or another message's bytes."""
+    speaker = two[0]
+    uids = [1, 3, 5, 7, 9]
+    bodies = {uid: b"".join(speaker.say(b"UID FETCH %d BODY.PEEK[TEXT]" % uid)[1:-2]) for uid in uids}
+    before = ground.inbox.read_bytes()
+    changed = FOREIGN[how](_messages(before))
+    if replaced:
+        (ground.spool / "new").write_bytes(changed)
+        os.rename(ground.spool / "new", ground.inbox)
+    else:
+        ground.inbox.write_bytes(changed)
+    for line in (b"FETCH 1:5 (UID FLAGS BODY.PEEK[TEXT])", b"STORE 2 +FLAGS (\\Seen)", b"SEARCH BODY e", b"NOOP"):
+        answer = speaker.say(line)
+        assert answer[-1].startswith((b"t OK", b"t NO")) and not any(said.startswith(b"* BYE") for said in answer)
+    for uid in uids:
+        answer = speaker.say(b"UID FETCH %d BODY.PEEK[TEXT]" % uid)
+        if len(answer) > 2 and how != "cut in the middle of a message":
+            assert b"".join(answer[1:-2]) == bodies[uid]
+    if how == "no mailbox any more":
+        assert speaker.say(b"STORE 1 +FLAGS (\\Seen)")[-1].startswith(b"t NO")
+        assert ground.inbox.read_bytes() == changed
+    ground.inbox.write_bytes(before)
+    speaker.say(b"NOOP")
+    there = [int(uid) for uid in speaker.say(b"UID SEARCH ALL")[0].split()[2:]]
+    assert len(there) == 5 and max(there) < 20, "what was told to be gone comes back as new mail"
+    if how in ("turned round", "no mailbox any more"):
+        assert there == uids
+    for uid in there:
+        body = b"".join(speaker.say(b"UID FETCH %d BODY.PEEK[TEXT]" % uid)[1:-2])
+        assert body == bodies[uid] if uid in bodies else body in bodies.values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -128,29 +129,76 @@ def test_a_client_that_left_is_a_hangup(pair):
         Dialogue(ours.fileno(), ours.fileno()).converse(talk())
 
 
-def test_a_signal_ends_only_a_wait(pair):
-    """TERM in the middle of work is kept until the work is done (R27)."""
+@pytest.fixture
+def handlers():
+    """The signal handlers of the test run are its own again afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)}
+    yield
+    signal.set_wakeup_fd(-1)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGALRM])
+def test_a_signal_ends_only_a_wait(pair, handlers, number):
+    """A signal in the middle of work is kept until the work is done (R27)."""
     ours, theirs = pair
     done = []
 
     def talk():
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         done.append("work after the signal")
         try:
             yield Wait(10)
         except Terminated:
             yield b"bye\r\n"
 
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)
-    try:
-        dialogue = Dialogue(ours.fileno(), ours.fileno())
-        dialogue.obey_signals()
-        dialogue.converse(talk())
-    finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGHUP, before[1])
+    dialogue = Dialogue(ours.fileno(), ours.fileno())
+    dialogue.obey_signals()
+    dialogue.converse(talk())
     assert done == ["work after the signal"]
     assert theirs.recv(100) == b"bye\r\n"
+
+
+def test_a_signal_between_the_look_and_the_wait_is_not_missed(pair, handlers, monkeypatch):
+    """The interpreter has seen it, its handler has not run yet, and the poll is entered."""
+    ours, _ = pair
+    poll = select.poll
+
+    class Late:
+        def __init__(self):
+            self._poll = poll()
+            self.register = self._poll.register
+
+        def poll(self, milliseconds):
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            os.write(signal.set_wakeup_fd(-1), b"\x0f")  # what the C handler does at once
+            ready = self._poll.poll(milliseconds)
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # the Python handler runs here
+            return ready
+
+    monkeypatch.setattr(select, "poll", Late)
+    dialogue = Dialogue(ours.fileno(), ours.fileno())
+    dialogue.obey_signals()
+    dialogue.wake_for_signals()
+    before = time.monotonic()
+    with pytest.raises(Terminated):
+        dialogue.hear(Wait(60))
+    assert time.monotonic() - before < 30
+
+
+def test_another_signal_does_not_end_a_wait(pair, handlers):
+    ours, theirs = pair
+    dialogue = Dialogue(ours.fileno(), ours.fileno())
+    dialogue.obey_signals()
+    dialogue.wake_for_signals()
+    usual = signal.signal(signal.SIGUSR1, lambda *_: theirs.send(b"x"))
+    try:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert dialogue.hear(Wait(10)) == b"x"
+    finally:
+        signal.signal(signal.SIGUSR1, usual)
 
 
 def test_files_and_pipes_do(tmp_path):

@@ -62,7 +62,7 @@ def fd(mail):
 
 @pytest.mark.parametrize(
     ("how", "exclusive", "shared"),
-    [("posix", False, False), ("posix-read", False, True), ("flock", False, True), ("dot", False, True)],
+    [("posix", False, False), ("posix-read", False, True), ("flock", False, False), ("dot", False, True)],
 )
 def test_others_locks_are_respected(mail, fd, holder, how, exclusive, shared):
     process = holder(how)
@@ -294,3 +294,23 @@ def test_no_order_of_others_locks_us_up(mail, order):
         os.close(fd)
     assert process.wait(20) == 0
     assert mail.read_bytes() == b"%d" % (2 * rounds)
+
+
+def test_all_pairs_of_neighbours_and_us():
+    """R8, a tenth of it: benchmarks/lock_orders.py runs longer."""
+    program = os.path.join(os.path.dirname(__file__), "../../../benchmarks/lock_orders.py")
+    done = subprocess.run([sys.executable, program, "0.2"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("\nok ") + 1 == 36
+
+
+def test_nfs_has_one_kernel_lock(mail, fd, holder, monkeypatch):
+    """There a flock is an fcntl lock, and our own one is in its way."""
+    holder("flock")
+    locks = Locks(str(mail), Settings(lock_seconds=0))
+    with pytest.raises(InUse):
+        locks.acquire(fd, True)
+    monkeypatch.setattr(locking, "_file_system", lambda path: "nfs4")
+    locks = Locks(str(mail), Settings(lock_seconds=0))
+    locks.acquire(fd, True)
+    locks.release()

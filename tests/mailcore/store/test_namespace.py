@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +17,7 @@ from mailcore.errors import (
     BadName,
     DiskError,
     HasChildren,
+    InUse,
     MailboxExists,
     MailError,
     NoPermission,
@@ -23,7 +27,9 @@ from mailcore.errors import (
     OutOfSpace,
 )
 from mailcore.settings import Settings
-from mailcore.store import namespace
+from mailcore.store import files, namespace
+from mailcore.store.locking import Locks
+from mailcore.store.mailbox import Incoming
 from mailcore.store.namespace import Store
 
 MESSAGE = b"From fred Sat Nov 21 12:00:00 2026\nSubject: hello\n\nbody\n\n"
@@ -431,7 +437,8 @@ def test_what_the_kernel_refuses(ground, monkeypatch, number, error):
 
     for call in ("open", "mkdir", "link", "unlink", "rmdir", "rename"):
         monkeypatch.setattr(namespace.os, call, refuse)
-    monkeypatch.setattr(namespace, "_format", lambda path: namespace.formats.FORMATS[0])
+    unlocked = SimpleNamespace(held=lambda *_: nullcontext())  # the calls are for the names, not for the locks
+    monkeypatch.setattr(namespace, "_format", lambda path: unlocked)
     for act in (lambda: store.create("b"), lambda: store.create("c/d"), lambda: store.rename("a", "b")):
         with pytest.raises(error):
             act()
@@ -442,6 +449,63 @@ def test_what_the_kernel_refuses(ground, monkeypatch, number, error):
 
 
 # --- DELETE ------------------------------------------------------------------------------------------
+
+
+def test_delete_and_rename_wait_for_the_locks(ground):
+    """A delivery that is under way is not cut off, and leaves no lock file behind (R39)."""
+    ground.put("a")
+    store = ground.store()
+    store.settings.lock_seconds = 0
+    path = ground.mail / "a"
+    fd = os.open(path, os.O_RDWR)
+    delivery = Locks(str(path), Settings())
+    for take, give in (
+        (lambda: delivery.acquire(fd, False), delivery.release),
+        (lambda: fcntl.flock(fd, fcntl.LOCK_SH), lambda: fcntl.flock(fd, fcntl.LOCK_UN)),
+        (lambda: (ground.mail / "a.lock").write_bytes(b""), lambda: (ground.mail / "a.lock").unlink()),
+    ):
+        take()
+        for act in (lambda: store.delete("a"), lambda: store.rename("a", "b")):
+            with pytest.raises(InUse):
+                act()
+        give()
+    os.close(fd)
+    store.rename("a", "b")
+    store.delete("b")
+    assert [name for name in os.listdir(ground.mail) if name[0] in "ab"] == []
+
+
+def test_a_mailbox_may_be_removed_that_may_not_be_written(ground):
+    ground.put("a")
+    (ground.mail / "a").chmod(0o400)
+    ground.store().rename("a", "b")
+    ground.store().delete("b")
+    assert names(ground.store().list("", "*")) == ["INBOX"]
+
+
+def test_an_interrupted_change_is_finished_before_the_mailbox_goes(ground, monkeypatch):
+    """No journal stays for a file that is no more, and the renamed mailbox is whole (R39)."""
+    store = ground.store()
+    store.create("a")
+    box = store.open("a")
+    box.append([Incoming(b"Subject: %d\r\n\r\nx\r\n" % number) for number in range(3)])
+
+    def crash(*_):
+        raise OSError(errno.EIO, "crash")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "truncate", crash)
+        with pytest.raises(DiskError):
+            box.remove([2])
+    home = Path(store.index.home)
+    assert list(home.glob("*.journal"))
+    store.rename("a", "b")
+    assert not list(home.glob("*.journal"))
+    with ground.store().open("b") as box:
+        assert [box.header(uid).split()[1] for uid in box.uids] == [b"0", b"2"]
+
+
+# What a session hears whose mailbox another one deletes or renames: test_box.py, taken away or replaced.
 
 
 def test_delete(ground):

@@ -3,6 +3,7 @@
     fromline.py   the separator's grammar: bytes in, date and sender out
     scan.py       one pass over a file: spans, sizes, digests, hidden fields
     block.py      the hidden fields in which flags and UIDs lie in the file
+    survey.py     what of it may be read while others wait for the lock
     rewrite.py    pure: what is and what shall be, to a plan
     journal.py    performs a plan so that a crash at any moment loses nothing
     box.py        the Mailbox on top
@@ -10,7 +11,32 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
+from mailcore.errors import ReadOnly
 from mailcore.store.formats.mbox.box import Box
+from mailcore.store.formats.mbox.mailfile import MailFile
 from mailcore.store.formats.mbox.scan import probe
 
-__all__ = ["Box", "probe"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailcore.settings import Settings
+
+__all__ = ["Box", "held", "probe"]
+
+
+@contextmanager
+def held(path: str, settings: Settings, home: str) -> Iterator[None]:
+    """All locks of a mailbox, for who removes or renames its file; no change of it is left half done."""
+    file = MailFile(path, settings, True, home)
+    try:
+        try:
+            file.lock(True)
+        except ReadOnly:
+            pass  # its owner forbade writing, not removing
+        yield
+    finally:
+        file.unlock()
+        file.close()

@@ -11,6 +11,11 @@ cheap (padded fields, or little behind them), at the latest when the session clo
 
 A session holds a record (the mailbox as it is) and a view (uids, as its client knows it);
 `news` carries the view after the record.  Locks are held for one operation, never longer.
+
+What takes long to read is read without any lock (survey.py): the stamp is taken under the
+locks, then the file is read and the record made; under the locks again the stamp tells whether
+that record is true.  If mail came meanwhile, only that is left to read.  A message is fetched
+without a lock too: what was read is good if the stamp is the same after it.
 """
 
 from __future__ import annotations
@@ -21,12 +26,12 @@ from time import time
 from mailcore import log
 from mailcore.errors import DiskError, Expunged, InUse, MailError, NoSuchMailbox, ReadOnly
 from mailcore.store import files
-from mailcore.store.formats.mbox import block, fromline, identity, journal, rewrite
+from mailcore.store.formats.mbox import block, fromline, identity, journal, rewrite, survey
 from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.flags import NAMES, VISIBLE, bits_and_mask, change_rows
 from mailcore.store.formats.mbox.gathered import Gathered
 from mailcore.store.formats.mbox.mailfile import NOWHERE, MailFile
-from mailcore.store.formats.mbox.scan import NEVER, scan
+from mailcore.store.formats.mbox.scan import NEVER, NULS, scan
 from mailcore.store.formats.mbox.stored import Stored
 from mailcore.store.formats.mbox.text import FileText
 from mailcore.store.formats.mbox.view import View, row_of
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from mailcore.settings import Settings
+    from mailcore.store.formats.mbox.mailfile import Stamp
     from mailcore.store.index import Index
     from mailcore.store.mailbox import Text
 
@@ -54,11 +60,42 @@ LAZY_OCTETS = 4 * 1024 * 1024  # so much is rewritten at open; more waits for a 
 FEW = 1000  # so many messages are always looked at thoroughly
 SOON_SECONDS = 2  # locks that are only nice to have are not waited for longer
 TRIES = 20
+AHEAD_TRIES = 8  # a mailbox that changes each time it was read ahead is read under the lock
 
 # bytes.translate tables: a column of flag bits to a column of yes and no
 _UNSEEN = bytes(not bits & block.SEEN for bits in range(256))
 _UNCLAIMED = bytes(not bits & block.OLD for bits in range(256))
 _DELETED = bytes(bool(bits & block.DELETED) for bits in range(256))
+
+
+class Current:
+    """`with box._current(exclusive) as there:` the locks, with the record as the file is."""
+
+    __slots__ = ("_box", "_exclusive", "_seconds", "_thorough")
+
+    def __init__(self, box: Box, exclusive: bool, seconds: float | None, thorough: bool) -> None:
+        self._box = box
+        self._exclusive = exclusive
+        self._seconds = seconds
+        self._thorough = thorough
+
+    def __enter__(self) -> bool:
+        box, file = self._box, self._box._file
+        tries = AHEAD_TRIES
+        while True:
+            there = file.lock(self._exclusive, self._seconds)
+            try:
+                box._synchronise(there, self._thorough, brief=tries > 0)
+                return there
+            except survey.Later:
+                file.unlock()
+            except BaseException:
+                file.unlock()
+                raise
+            tries = tries - 1 if box._read_ahead(self._exclusive, self._seconds, self._thorough) else 0
+
+    def __exit__(self, *_: object) -> None:
+        self._box._file.unlock()
 
 
 class Box(Mailbox):
@@ -80,7 +117,10 @@ class Box(Mailbox):
         self._words = identity.Words(self._record)
         self._kept = self._record  # what it was before the file was gone
         self._facts = Facts()
+        # a record not adopted yet, whether it is not saved yet, and whether UIDs were given in it
+        self._ahead: tuple[Record, bool, bool] | None = None
         self._opened = False
+        self._fresh = False  # there are messages of our own that no session has claimed
         self._missing = False
         self._view = View()
         self.uids = self._view.uids
@@ -119,7 +159,7 @@ class Box(Mailbox):
     # --- looking at the file -----------------------------------------------------------
 
     def refresh(self) -> None:
-        if self._facts.believed and not self._missing and self._file.named_stamp() == self._stamp:
+        if self._facts.believed and not self._missing and not self._fresh and self._file.named_stamp() == self._stamp:
             return
         self._look(later=True)
 
@@ -128,42 +168,81 @@ class Box(Mailbox):
 
         A shared lock will do to find that nothing changed, or that another session of ours knows
         what did.  A scan takes all locks if it can have them soon: some agents deliver under a
-        dot lock or a flock alone, and half a mail must not be taken for a mail.
+        dot lock alone, and half a mail must not be taken for a mail.
         """
+        self._known()  # from the index, before anybody has to wait
         with self._file.held(False) as there:
-            if self._synchronise(there, thorough, False):
+            if self._synchronise(there, thorough, scanning=False):
                 return
         if self._file.writable:
             try:
-                with self._file.held(True, SOON_SECONDS) as there:
-                    self._synchronise(there, thorough)
+                with Current(self, True, SOON_SECONDS, thorough):
                     return
             except (InUse, ReadOnly):
                 if later:
                     return
         else:
             self._file.wait_for_dot_lock(SOON_SECONDS)
-        with self._file.held(False) as there:
-            self._synchronise(there, thorough)
+        with Current(self, False, None, thorough):
+            pass
+
+    def _current(self) -> Current:
+        """All locks, and the record as the file is, every message looked at."""
+        return Current(self, True, None, True)
+
+    def _read_ahead(self, exclusive: bool, seconds: float | None, thorough: bool) -> bool:
+        """Make the record of the file as it is now, and read for it without a lock; False: not possible here."""
+        with self._file.held(exclusive, seconds) as there:
+            if not there:
+                return True
+            stamp, believed = self._file.settled_stamp()
+        if not believed:
+            return self._file.wait_for_settling()
+        try:
+            compared = self._compared(self._known(), stamp, True, thorough)
+        except MailError:
+            if self._file.stamp() == stamp:
+                raise  # it is not because somebody wrote meanwhile
+            return True
+        if compared is None or not compared[1]:
+            return True
+        record, claimed = self._claimed(compared[0])
+        if self._file.stamp() == stamp and self._index.save(self.path, record, durable=compared[2]):
+            self._view.recent.update(claimed)
+            self._ahead = record, False, False
+        else:
+            self._ahead = compared
+        return True
 
     def _undisturbed(self, read: Callable[[], _T]) -> _T:
         """What `read` finds while the file is as the record says."""
+        if self._facts.believed and not self._missing:
+            try:
+                found = read()
+                if self._file.named_stamp() == self._stamp:
+                    return found  # it was so before and after, and no lock was needed
+            except DiskError:
+                pass
         for _ in range(TRIES):
             with self._file.held(False) as there:
                 if self._missing if not there else self._agrees(False):
                     return read()
             self._look()
-        raise InUse
+            if not self._facts.believed:
+                break
+        with Current(self, False, None, False):  # a time that later writes may have, too (settled_stamp)
+            return read()
 
     def _agrees(self, thorough: bool) -> bool:
         """The file is as the record says.  A lock is held."""
         believed = self._facts.believed and self._facts.verified >= thorough and not self._missing
+        believed = believed and not self._fresh
         return bool(believed) and self._file.stamp() == self._stamp
 
-    def _synchronise(self, there: bool, thorough: bool = True, scanning: bool = True) -> bool:
+    def _synchronise(self, there: bool, thorough: bool = True, scanning: bool = True, brief: bool = True) -> bool:
         """Make the record what the file is; False if that needs a scan, which is not wanted.
 
-        A lock is held, if there is a file.
+        A lock is held, if there is a file.  Who is `brief` gets survey.Later rather than a long wait.
 
         After a delivery the end of the file tells what is new, but not whether somebody changed
         flags in place before it; who is `thorough` looks at every message's fields too.
@@ -175,82 +254,95 @@ class Box(Mailbox):
             return True
         for _ in range(TRIES):
             base = self._known()
-            facts = Facts(base.facts)
             stamp, believed = self._file.settled_stamp()
-            record, given, changed = base, False, False
-            same = facts.believed and facts.stamp == stamp and base.uid_validity
-            if not same or (facts.verified < thorough and not self._verified(base)):
-                if not scanning:
-                    return False
-                record, given = self._found(base, facts, stamp[1], thorough or len(base.columns) <= FEW)
-                facts = Facts(record.facts)
-                facts.set_stamp(stamp, believed)
-                changed = True
-            elif facts.verified < thorough:
-                facts.verified = 1
-                changed = True
+            compared = self._compared(base, stamp, believed, thorough, scanning, brief)
+            if compared is None:
+                return False
+            record, changed, given = compared
+            facts = Facts(record.facts)
             record, claimed = self._claimed(record)
             if changed or claimed:
                 if record is self._record:
                     record = identity.follower(record)
-                record.facts = facts.words()
                 if not self._index.save(self.path, record, durable=given):
                     continue
             self._adopt(record, facts)
-            self._missing = False
+            self._ahead = None
+            self._missing = self._fresh = False
             self._view.recent.update(claimed)
             return True
         raise DiskError(detail="the index changes faster than it can be read")
 
-    def _verified(self, record: Record) -> bool:
-        """Does the file have each message where it was, with the flags it had?"""
-        columns = record.columns
-        words = identity.Words(record)
-        expected: dict[tuple[int, int, int], bytes] = {}
-        fd = self._file.fd
-        read = files.read
-        with files.Judge("mail file"):
-            for start, place, octets, *filed in zip(
-                columns.start, columns.block, columns.block_octets, columns.filed, columns.filed_words, strict=True
-            ):
-                if not 0 < octets < NEVER:
-                    if read(fd, 5, start) != b"From ":
-                        return False
-                    continue
-                key = octets, filed[0], filed[1]
-                if key not in expected:
-                    expected[key] = block.write_start(filed[0], words.names(filed[1]), octets) or b""
-                if read(fd, octets - block.UID_OCTETS, start + place) != expected[key]:
-                    return False
-        return True
+    def _compared(
+        self, base: Record, stamp: Stamp, believed: bool, thorough: bool, scanning: bool = True, brief: bool = False
+    ) -> tuple[Record, bool, bool] | None:
+        """The record of the file with that stamp, whether it is not saved yet, and whether UIDs were given.
+
+        None if it takes a scan, which is not wanted.
+        """
+        facts = Facts(base.facts)
+        record, changed, given = base, False, False
+        if self._ahead is not None and base is self._ahead[0]:
+            _, changed, given = self._ahead
+        same = facts.believed and facts.stamp == stamp and base.uid_validity
+        if same and facts.verified >= thorough:
+            return record, changed, given
+        if same and not scanning and len(base.columns) > survey.BRIEF_MESSAGES:
+            return None
+        if same and survey.verified(self._file, base, brief):
+            facts.verified = 1
+            record = identity.follower(base)
+        elif not scanning:
+            return None
+        else:
+            record, more = self._found(base, facts, stamp[1], thorough or len(base.columns) <= FEW, brief)
+            given |= more or record.uid_validity != base.uid_validity
+            facts = Facts(record.facts)
+            facts.set_stamp(stamp, believed)
+        record.facts = facts.words()
+        return record, True, given
 
     def _known(self) -> Record:
         """What is known so far: by this session if the index says no more."""
         generation = self._index.generation(self.path)
         if self._missing and generation == self._kept.generation:
             return self._kept
+        if self._ahead is not None and (generation == self._ahead[0].generation or not self._index.lasting):
+            return self._ahead[0]
+        self._ahead = None
         if self._opened and (generation == self._record.generation or not self._index.lasting):
             return self._record
         record = self._index.load(self.path)
         if record is None:
             record = identity.follower(self._record) if self._opened else Record()
             record.generation = generation
+        if record.uid_next > identity.ANEW_UID and not self._opened:
+            record = identity.numbered_anew(record)
+            self._ahead = record, True, True
+            return record
+        self._ahead = record, False, False
         return record
 
-    def _found(self, base: Record, facts: Facts, size: int, thorough: bool) -> tuple[Record, bool]:
+    def _found(self, base: Record, facts: Facts, size: int, thorough: bool, brief: bool) -> tuple[Record, bool]:
         """Scan what is new of the file, or all; the record, and whether UIDs were given."""
         trust = identity.NEW if not base.uid_validity or not base.facts else self._trust
         fd = self._file.fd
         with files.Judge("mail file"):
             if facts.ino == os.fstat(fd).st_ino and size > facts.size and len(base.columns) and trust != identity.NEW:
                 row = max(range(len(base.columns)), key=base.columns.start.__getitem__)
-                tail = scan(fd, base.columns.start[row], size) if base.columns.start[row] else None
+                start = base.columns.start[row]
+                tail = survey.scanned(self._file, start, size, brief) if start else None
                 merged = identity.merge_tail(base, tail, row, trust) if tail else None
-                if merged is not None and (not thorough or self._verified(base)):
+                if merged is not None and (not thorough or survey.verified(self._file, base, brief)):
                     facts.verified = int(thorough)
                     merged[0].facts = facts.words()
                     return merged
-            found = scan(fd, 0, size)
+            if self._ahead is not None and base is self._ahead[0] and self._ahead[1]:
+                self._ahead = None  # the file was another when that was read: compare with what was before
+                base = self._known()
+                trust = identity.NEW if not base.uid_validity or not base.facts else self._trust
+            pseudo = trust != identity.INBOX or facts.internal_end > 0  # strangers' mail may look like that
+            found = survey.scanned(self._file, 0, size, brief, pseudo)
         if found is None:
             raise DiskError(detail="mail file changes while it is read")
         record, given = identity.merge(base, found, trust)
@@ -269,7 +361,7 @@ class Box(Mailbox):
         row = fresh.find(1)
         if row < 0:
             return record, []
-        if record is self._record and not self.readonly:
+        if not self.readonly:
             record = identity.follower(record)
         claimed = []
         while row >= 0:
@@ -304,6 +396,7 @@ class Box(Mailbox):
             return
         record = self._known()
         self._missing = True
+        self._ahead = None
         if not record.uid_validity:
             record.uid_validity = identity.new_validity(0)
             record.facts = Facts().words()
@@ -405,8 +498,7 @@ class Box(Mailbox):
     def store(self, uids: Iterable[int], change: str, flags: Iterable[str]) -> list[int]:
         self._must_write()
         wanted = list(uids)
-        with self._file.held(True) as there:
-            self._synchronise(there)
+        with self._current():
             record = identity.follower(self._record)
             words = identity.Words(record)
             bits, mask = bits_and_mask(words, flags)
@@ -463,8 +555,7 @@ class Box(Mailbox):
     def _settle(self, sync: bool) -> None:
         """Bring everything into the file, if it can be locked soon."""
         try:
-            with self._file.held(True, SOON_SECONDS) as there:
-                self._synchronise(there)
+            with Current(self, True, SOON_SECONDS, True) as there:
                 rows, whole = unfiled(self._record), unbased(self._record, self._facts)
                 if there and (rows or whole or self._stale_base()):
                     self._write(identity.follower(self._record), rows, sync=sync, whole=whole)
@@ -484,8 +575,7 @@ class Box(Mailbox):
 
     def _remove(self, uids: set[int] | None, deleted: bool) -> list[int]:
         self._must_write()
-        with self._file.held(True) as there:
-            self._synchronise(there)
+        with self._current():
             columns = self._record.columns
             rows: Iterable[int] = range(len(columns))
             if deleted:
@@ -505,8 +595,7 @@ class Box(Mailbox):
         if not messages:
             return []
         while True:
-            with self._file.held(True) as there:
-                self._synchronise(there)
+            with self._current() as there:
                 if there:
                     return self._append(messages)
             if not self.inbox:
@@ -546,15 +635,16 @@ class Box(Mailbox):
         self._adopt(record, facts)
         if not saved:
             self._facts.believed = 0
+        self._fresh = True
         return [uid for uid, _, _ in mine]
 
     def _separation(self, size: int) -> bytes:
         """What is missing at the end of the file before a separator."""
         if not size:
             return b""
-        tail = self._file.read(min(size, 3), size - min(size, 3))
-        if tail.endswith((b"\n\n", b"\n\r\n")):
-            return b""
+        tail = self._file.read(min(size, len(NULS)), size - min(size, len(NULS)))
+        if tail.endswith((b"\n\n", b"\n\r\n", NULS)):
+            return b""  # NULs that a crash left: who delivers next puts nothing between, see scan.py
         return b"\n" if tail.endswith(b"\n") else b"\n\n"
 
     def _laid_down(
@@ -563,10 +653,9 @@ class Box(Mailbox):
         """Put messages into a plan; their UIDs, flag bits and sets of keywords."""
         words = identity.Words(record)
         sets = [bits_and_mask(words, message.flags) for message in messages]
-        uid = record.uid_next
-        record.uid_next += len(messages)
+        uids = [identity.next_uid(record) for _ in messages]
         mine = []
-        for message, (bits, mask) in zip(messages, sets, strict=True):
+        for uid, message, (bits, mask) in zip(uids, messages, sets, strict=True):
             number = words.number(mask)
             hidden = block.write(bits, words.names(number), uid) or b""
             if first:
@@ -577,7 +666,6 @@ class Box(Mailbox):
             sender = f"{self._user}@{self._settings.host_name or os.uname().nodename}"
             plan.pieces.append(Stored(message, fromline.write(sender, seconds, zone), hidden))
             mine.append((uid, bits, number))
-            uid += 1
         return mine
 
     def copy(self, uids: Iterable[int], target: Mailbox) -> list[tuple[int, int]]:
@@ -588,6 +676,7 @@ class Box(Mailbox):
     # --- the end -----------------------------------------------------------------------
 
     def close(self) -> None:
+        self._fresh = False  # the next session claims them
         settled = self.readonly or self._missing or not self._opened
         if not settled and (unfiled(self._record) or unbased(self._record, self._facts) or self._stale_base()):
             self._settle(True)

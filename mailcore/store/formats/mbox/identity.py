@@ -21,8 +21,10 @@ A message that is not known:
 from __future__ import annotations
 
 import re
+from array import array
 from time import time
 
+from mailcore.errors import DiskError
 from mailcore.store.columns import NAMES, Columns
 from mailcore.store.formats.mbox import block
 from mailcore.store.formats.mbox.scan import NEVER
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 NEW, FOLDER, INBOX = "new", "folder", "inbox"  # what is believed, see above
 LAST_UID = 1 << 31  # a file's word is taken up to here, so that half the numbers are left
+ANEW_UID = 0xF0000000  # who opens a mailbox that has come so far numbers it anew
+END_UID = 0xFFFFFFFF  # UIDNEXT must be a number of 32 bits, too (RFC 3501 §9 nz-number)
 LAST_VALIDITY = 0xFFFF0000  # so that a higher one can follow
 KEYWORDS_FROM_FILE = 1000  # more names than that, a file does not bring along
 
@@ -173,6 +177,17 @@ def follower(base: Record) -> Record:
     return record
 
 
+def numbered_anew(base: Record) -> Record:
+    """The same mailbox with UIDs from 1 on and a higher UIDVALIDITY: there are none left (RFC 3501 §2.3.1.1)."""
+    record = follower(base)
+    columns = record.columns
+    record.uid_validity = new_validity(record.uid_validity)
+    record.uid_next = len(columns) + 1
+    columns.uid[:] = array("I", range(1, len(columns) + 1))
+    columns.filed[:] = array("B", [bits & ~block.NUMBERED for bits in columns.filed])
+    return record
+
+
 def new_validity(former: int) -> int:
     """A UIDVALIDITY above a former one (RFC 3501 §2.3.1.1)."""
     return max(int(time()) & 0xFFFFFFFF, former + 1)
@@ -237,9 +252,16 @@ def _unknown(
         if 0 < columns.block_octets[place] < NEVER:
             columns.filed[place] |= block.NUMBERED
     else:
-        uid = record.uid_next
-        record.uid_next += 1
+        uid = next_uid(record)
     columns.uid[place] = uid
+
+
+def next_uid(record: Record) -> int:
+    """A UID for a new message."""
+    if record.uid_next >= END_UID:
+        raise DiskError("Mailbox has no numbers left for new messages, select it again")
+    record.uid_next += 1
+    return record.uid_next - 1
 
 
 def _by_uid(columns: Columns) -> Columns:

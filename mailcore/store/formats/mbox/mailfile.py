@@ -70,10 +70,15 @@ class MailFile:
                 return False
             if exclusive and not self.writable:
                 raise ReadOnly
-            self._locks.acquire(self.fd, exclusive, seconds)
             try:
+                self._locks.acquire(self.fd, exclusive, seconds)
                 if self._is_named() and not self._interrupted(exclusive):
                     return True
+            except OSError as error:
+                self._locks.release()
+                if error.errno != errno.ESTALE:
+                    raise files.judged(error, "mail file") from error
+                self.close()  # NFS: it was replaced, the name leads to another file now
             except BaseException:
                 self._locks.release()
                 raise
@@ -198,6 +203,13 @@ class MailFile:
             sleep((GRAIN_NS - age) / 1e9)
             return self.stamp(), True
         return stamp, True
+
+    def wait_for_settling(self) -> bool:
+        """Wait until a time of whole seconds can be believed; False if that will not be."""
+        if time_ns() < self.stamp()[2]:
+            return False  # from a clock that is ahead of ours
+        sleep(COARSE_GRAIN_NS / 1e9)
+        return True
 
     def wrote(self, before: Stamp, new_mail: bool = False) -> tuple[Stamp, bool]:
         """Give the file a time of its own after we wrote: no write of others can have the same.

@@ -107,11 +107,11 @@ class Writing:
         keywords = [keyword.encode() for keyword in record.keywords]
         last, room = record.uid_next - 1, facts.base_octets
         data = block.write_base(record.uid_validity, last, keywords, room, name)
-        data = data or block.write_base(record.uid_validity, last, [], room, name)  # names are in X-Keywords too
+        data = data or block.write_base(record.uid_validity, last, [], room, name)  # until it is written anew
         try:
             if data is not None:
                 files.write(self.file.fd, data, facts.base_offset)
-                facts.base_says(record)
+                facts.base_says(record)  # keywords as good as it can, see unbased
         except OSError as error:
             log.error(f"{log.clean(self.file.path)}: {error.strerror}")
 
@@ -130,8 +130,15 @@ def unfiled(record: Record) -> list[int]:
 
 
 def unbased(record: Record, facts: Facts) -> bool:
-    """X-IMAPbase is missing or wrong, and cannot be put right in its place."""
+    """X-IMAPbase is missing or wrong, and cannot be put right in its place.
+
+    UW and alpine forget keywords that it does not name, so a line that is too short counts as wrong.
+    """
     columns = record.columns
-    if facts.base_offset >= 0 or facts.internal_end or not len(columns) or facts.base_is_right(record):
+    if facts.internal_end or not len(columns) or (facts.base_offset < 0 and facts.base_is_right(record)):
         return False
+    if facts.base_offset >= 0:
+        names = [keyword.encode() for keyword in record.keywords]
+        if block.write_base(record.uid_validity, record.uid_next - 1, names, facts.base_octets) is not None:
+            return False
     return columns.block_octets[columns.file_order()[0]] != NEVER

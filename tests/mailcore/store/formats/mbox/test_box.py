@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -376,6 +377,26 @@ def test_half_a_delivery_under_a_dot_lock_is_no_mail(spool, readonly, monkeypatc
     assert bytes(box.text(box.uids[-1])) == b"Subject: b\n\none\ntwo\n"
     if not readonly:
         assert list(box.uids) == [1, 2]
+
+
+@pytest.mark.parametrize("ahead_seconds", [0, 600])
+def test_a_time_that_cannot_be_believed(spool, subjects, ahead_seconds):
+    """mutt sets times of whole seconds, some file systems have no others, and clocks of servers differ."""
+    spool.fill("one", "two")
+    box = spool.open()
+    spool.deliver(spool.message("three"))
+    second = (time.time_ns() // 1_000_000_000 + ahead_seconds) * 1_000_000_000
+    os.utime(spool.path, ns=(second, second))
+    box.refresh()
+    box.news()
+    assert subjects(box) == ["one", "two", "three"]
+    text = spool.path.read_bytes().replace(b"two body", b"TWO BODY")
+    spool.path.write_bytes(text)
+    os.utime(spool.path, ns=(second, second))
+    box.refresh()
+    box.news()
+    assert bytes(box.text(box.uids[-1])[:]).endswith(b"TWO BODY\n"), "an edit of the same second and size"
+    assert list(box.uids) == [1, 3, 4]
 
 
 def test_close_writes_what_was_put_off(spool, monkeypatch, agrees):

@@ -7,6 +7,10 @@ import random
 
 import pytest
 
+from mailcore.errors import DiskError
+from mailcore.store.formats.mbox import identity
+from mailcore.store.mailbox import Incoming
+
 BASE = "X-IMAPbase: 1234567890 0000000050 $Old\nStatus: RO\nX-Status: A\nX-Keywords: $Old\nX-UID: 10\n"
 FORGED = "Status: RO\nX-Status: D\nX-Keywords: $Evil\nX-UID: 4000000000\nX-IMAPbase: 77 88\n"
 
@@ -216,3 +220,29 @@ def test_foreign_edits_keep_uids(spool, agrees, seed):
     lost = [uid for uid in range(1, 13) if uid not in box.uids]
     texts = [bytes(box.text(uid)) for uid in box.uids]
     assert not [uid for uid in lost if texts.count(owner[uid]) > sum(owner[u] == owner[uid] for u in box.uids)]
+
+
+def test_numbers_come_to_an_end(spool, agrees, subjects):
+    """Before UIDs exceed 32 bits there is a new UIDVALIDITY; who has the mailbox open is told to select it again."""
+    spool.fill("one", "two")
+    box = spool.open()
+    validity = box.uid_validity
+    box._record.uid_next = identity.END_UID - 1
+    box._index.save(box.path, box._record)
+    assert box.append([Incoming(b"Subject: last\r\n\r\nx\r\n", ["\\Flagged", "k"])]) == [identity.END_UID - 1]
+    with pytest.raises(DiskError, match="no numbers left"):
+        box.append([Incoming(b"Subject: none\r\n\r\nx\r\n")])
+    spool.deliver(spool.message("delivered"))
+    with pytest.raises(DiskError, match="no numbers left"):
+        box.refresh()
+    other = spool.open()
+    assert list(other.uids) == [1, 2, 3, 4] and other.uid_next == 5 and other.uid_validity > validity
+    assert subjects(other) == ["one", "two", "last", "delivered"] and other.flags(3) == {"\\Flagged", "k"}
+    with pytest.raises(DiskError, match="select it again"):
+        box.refresh()
+    other.close()
+    assert b"X-UID: 3   " in spool.path.read_bytes()
+    spool.forget_index()
+    again = spool.open()
+    assert list(again.uids) == [1, 2, 3, 4] and again.uid_validity == other.uid_validity
+    agrees(again)

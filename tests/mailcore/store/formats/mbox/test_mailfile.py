@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -88,3 +89,21 @@ def test_young_files_are_waited_for(file):
         future = time.time_ns() + 10 * mailfile.SKEW_NS
         os.utime(file.fd, ns=(future, future))
         assert file.settled_stamp()[1], "no write gets such a time"
+
+
+def test_a_stale_handle_is_opened_anew(file, monkeypatch):
+    """NFS: the file was replaced on another machine."""
+    file.make()
+    with file.held(True):
+        pass
+    real, calls = os.fstat, []
+
+    def fstat(fd):
+        calls.append(fd)
+        if len(calls) == 1:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(fd)
+
+    monkeypatch.setattr(mailfile.os, "fstat", fstat)
+    with file.held(True) as there:
+        assert there and len(calls) > 1

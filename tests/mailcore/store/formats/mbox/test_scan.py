@@ -13,6 +13,7 @@ from mailcore.store.formats.mbox import scan as module
 from mailcore.store.formats.mbox.scan import probe, scan
 
 F = b"From x@y Sat Nov 21 12:00:00 2026\n"
+Z = bytes(40)
 FCR = F.replace(b"\n", b"\r\n")
 
 
@@ -70,6 +71,17 @@ CORPUS = {
     "long From": (F + b"\nx\n\nFrom " + b"z" * 1200 + F[4:] + b"\n", [b"\nx\n\nFrom " + b"z" * 1200 + F[4:]]),
     "quoted": (F + b"\n>From x\n\n>" + F + b"\n", [b"\n>From x\n\n>" + F]),
     "cr before": (F + b"\nx\r\r\n\r\n" + F + b"\ny\n", [b"\nx\r\r\n", b"\ny\n"]),
+    # what a crash of the machine leaves: R37
+    "NULs for the last mail": (F + b"A: 1\n\nx\n\n" + Z, [b"A: 1\n\nx\n"]),
+    "NULs, then mail": (F + b"A: 1\n\nx\n\n" + Z + F + b"B: 2\n\ny\n\n", [b"A: 1\n\nx\n", b"B: 2\n\ny\n"]),
+    "NULs in a body": (F + b"A: 1\n\nhal" + Z + F + b"B: 2\n\ny\n\n", [b"A: 1\n\nhal", b"B: 2\n\ny\n"]),
+    "NULs in a header": (F + b"A: 1\nSub" + Z + F + b"B: 2\n\ny\n\n", [b"A: 1\nSub", b"B: 2\n\ny\n"]),
+    "NULs in a header, no more": (F + b"A: 1\nSub" + Z, [b"A: 1\nSub"]),
+    "NULs first": (Z + F + b"B: 2\n\ny\n\n", [b"B: 2\n\ny\n"]),
+    "NULs twice": (F + b"\na" + Z + F + b"\nb\n\n" + Z + F + b"\nc\n", [b"\na", b"\nb\n", b"\nc\n"]),
+    "NULs inside": (F + b"\na" + Z + b"b\n\n" + F + b"\nc\n", [b"\na" + Z + b"b\n", b"\nc\n"]),
+    "NULs and no separator": (F + b"\na" + Z + b"From b\n\n" + F + b"\n", [b"\na" + Z + b"From b\n", b"\n"]),
+    "few NULs": (F + b"\na" + Z[:9] + F + b"\nc\n", [b"\na" + Z[:9] + F + b"\nc\n"]),
 }  # fmt: skip
 
 
@@ -99,7 +111,8 @@ def test_chunk_borders_everywhere(scanned, monkeypatch, name, keep):
 
 def test_random_files_in_random_chunks(scanned, monkeypatch):
     chance = random.Random(4)
-    pieces = [F, FCR, b"\n", b"\r\n", b"\n\n", b"A: b\n", b"Status: RO\n", b"From me\n", b"x" * 70 + b"\n", b"\r", b"y"]
+    pieces = [F, FCR, b"\n", b"\r\n", b"\n\n", b"A: b\n", b"Status: RO\n", b"From me\n", b"x" * 70 + b"\n"]
+    pieces += [b"\r", b"y", Z]
     for _ in range(300):
         data = F + b"".join(chance.choices(pieces, k=40))
         monkeypatch.setattr(module, "CHUNK_OCTETS", 4 * 1024 * 1024)
@@ -111,7 +124,7 @@ def test_random_files_in_random_chunks(scanned, monkeypatch):
         sizes = zip(whole.columns.start, whole.columns.line, whole.columns.length, strict=True)
         ends = [start + line + length for start, line, length in sizes]
         for end, following in zip(ends, [*whole.columns.start[1:], len(data)], strict=True):
-            assert data[end:following] in (b"", b"\n", b"\r\n")
+            assert data[end:following].rstrip(b"\0") in (b"", b"\n", b"\r\n")
 
 
 def test_a_long_line_and_a_long_header(scanned):

@@ -69,3 +69,22 @@ def test_a_lost_base_line_comes_back(spool, agrees):
     box = spool.open()
     assert (box.uid_validity, list(box.uids)) == (validity, [2, 3])
     agrees(box)
+
+
+def test_keywords_that_outgrow_their_line_are_named_in_the_end(spool, agrees):
+    """UW, alpine and Dovecot know a message's keywords by the list in X-IMAPbase; what it lacks they forget."""
+    spool.fill("a", "b")
+    names = [f"Keyword{number:02}" for number in range(30)]
+    box = spool.open()
+    for number, name in enumerate(names):
+        box.store([1 + number % 2], "+", [name])
+    agrees(box)
+    box.close()
+    line = spool.path.read_bytes().split(b"X-IMAPbase: ")[1].split(b"\n")[0]
+    assert line.decode().split()[2:] == names
+    spool.forget_index()
+    again = spool.open()
+    assert again.keywords == names
+    assert again.flags(1) == set(names[::2]) and again.flags(2) == set(names[1::2])
+    again.store([1], "+", ["one-more"])
+    agrees(again)
