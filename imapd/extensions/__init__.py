@@ -27,6 +27,11 @@ NAMES = {
     "UNSELECT": ("unselect", AFTER),  # RFC 3691
     "UIDPLUS": ("uidplus", AFTER),  # RFC 4315; the codes are told by APPEND and COPY
     "MOVE": ("move", AFTER),  # RFC 6851
+    "ESEARCH": ("esearch", AFTER),  # RFC 4731
+    "SEARCHRES": ("searchres", AFTER),  # RFC 5182
+    "PARTIAL": ("partial", AFTER),  # RFC 9394
+    "WITHIN": ("within", AFTER),  # RFC 5032
+    "I18NLEVEL=1": ("", AFTER),  # RFC 5255: i;unicode-casemap in mailcore/message/casemap.py
 }
 
 
