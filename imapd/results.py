@@ -72,9 +72,9 @@ class Option:
         self.act = act
 
 
-# RFC 4466 §2.6.1 search-return-opt; what follows the name is parsed by the function.  In this
-# order they are told.
+# RFC 4466 §2.6.1 search-return-opt; what follows the name is parsed by the function
 SEARCH_RETURN_OPT: dict[str, Callable[[Args], Option]] = {}
+ORDER = ("MIN", "MAX", "ALL", "COUNT")  # as UW told them; then the others, as the client asked for them
 
 
 def options(session: Session, args: Args) -> list[Option] | None:
@@ -99,7 +99,7 @@ def options(session: Session, args: Args) -> list[Option] | None:
         raise Mistake("PARTIAL and ALL exclude each other")  # RFC 5267 §4.4
     if not named:
         named["ALL"] = SEARCH_RETURN_OPT["ALL"](args)
-    return [named[name] for name in SEARCH_RETURN_OPT if name in named]
+    return sorted(named.values(), key=lambda option: ORDER.index(option.name) if option.name in ORDER else len(ORDER))
 
 
 def told(session: Session, word: str, wanted: Sequence[Option] | None, search: Callable[[], Found]) -> Talk:

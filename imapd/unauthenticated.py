@@ -17,10 +17,12 @@ from mailcore.login.channel import Question
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+
     from imapd.session import Session, Talk
     from imapd.syntax import Args
 
 command = State("NOT AUTHENTICATED", anytime)
+
 
 
 @command("LOGIN")
