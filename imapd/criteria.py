@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from mailcore.message import dates, decode, headers
 from mailcore.message.address import addresses
-from mailcore.message.needle import plain, unfolded
+from mailcore.message.needle import capitals, plain, unfolded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
 FREE, FLAG, COLUMN, HEADER, TEXT = 0, 1, 2, 20, 1000  # what a key costs, compared with the others
 
+LARGE_OCTETS = 32 * 1024
 WINDOW_OCTETS = 4 * 1024 * 1024  # a larger part is decoded and searched piece by piece
 _SHALLOW = 20  # keys inside each other that still narrow; deeper ones are asked message by message
 
-_ENCODED = (b"BASE64", b"\x1b", b"\0", b"UTF-7", b"HZ-GB")  # text that is not what it looks like
+_ENCODED = (b"\x1b", b"\0", b"~{", b"BASE64", b"UTF-7")  # where ASCII is not what it looks like
 
 
 class Key:
@@ -154,25 +155,29 @@ def _possible(message: Message, needle: Needle) -> bool:
     raw = message.text
     if needle.octets is None or not isinstance(raw, bytes) or not raw.isascii():
         return True
-    looked = plain(raw)
+    if len(raw) > LARGE_OCTETS and b"multipart" in message.short_header.lower():
+        return True  # mostly no text: finding the parts is quicker
+    one_line = plain if b" " in needle.octets else capitals
+    looked = one_line(raw)
     if needle.octets in looked or any(map(looked.__contains__, _ENCODED)):
         return True
     if b"=?" in looked and (raw.find(b"=?", message.body_start) >= 0 or needle.in_field(message.short_header)):
         return True
-    if b" " in needle.octets and needle.octets in plain(unfolded(raw)):
+    if one_line is plain and needle.octets in plain(unfolded(raw)):
         return True
     if b"QUOTED-PRINTABLE" not in looked:
         return False
     decoded = decode.transfer(raw, b"QUOTED-PRINTABLE")
-    return not decoded.isascii() or needle.octets in plain(decoded)
+    return not decoded.isascii() or needle.octets in one_line(decoded)
 
 
 def _in_body(message: Message, needle: Needle) -> bool:
-    waiting = [message.structure]
+    root = message.outline
+    waiting = [root]
     limit: int = message.settings.header_octets
     while waiting:
         part = waiting.pop()
-        if part is not message.structure:
+        if part is not root:
             header = message.text[part.header_start : min(part.header_end, part.header_start + limit)]
             if needle.in_field(header):
                 return True

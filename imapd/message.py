@@ -67,6 +67,12 @@ class Message:
         return self.header[:limit]
 
     @property
+    def outline(self) -> Part:
+        """Its parts, not measured: enough to look into them."""
+        limits = self.settings
+        return self._structure or mime.structure(self.text, limits.mime_depth, limits.mime_parts, measured=False)
+
+    @property
     def structure(self) -> Part:
         """Its MIME parts, as indices into `text`."""
         global _kept

@@ -231,6 +231,15 @@ def program(query: Query) -> Key:
     return key
 
 
+def charset_program(query: Query) -> Key:
+    """SP charset SP search-keys, to the end of the command (RFC 5256 §5 search-criteria)."""
+    query.charset = known(query.args.space().astring())
+    query.args.space()
+    key = search_keys(query)
+    query.args.end()
+    return key
+
+
 def known(charset: bytes) -> str:
     """The name of a charset that we can decode, else NO [BADCHARSET (...)]."""
     name = charset.decode("ascii", "replace")

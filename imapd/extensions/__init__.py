@@ -31,6 +31,9 @@ NAMES = {
     "SEARCHRES": ("searchres", AFTER),  # RFC 5182
     "PARTIAL": ("partial", AFTER),  # RFC 9394
     "WITHIN": ("within", AFTER),  # RFC 5032
+    "SORT": ("sort", AFTER),  # RFC 5256
+    "SORT=DISPLAY": ("display", AFTER),  # RFC 5957
+    "ESORT": ("", AFTER),  # RFC 5267 §3: sort.py
     "I18NLEVEL=1": ("", AFTER),  # RFC 5255: i;unicode-casemap in mailcore/message/casemap.py
 }
 

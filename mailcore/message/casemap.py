@@ -9,6 +9,7 @@ Syllables of Hangul stay whole (UnicodeData names no parts of them), so that one
 
 from __future__ import annotations
 
+import re
 from unicodedata import normalize
 
 LETTERS_KEPT = 10_000  # no language uses more; who sends all of Unicode pays each time
@@ -32,8 +33,20 @@ def _letter(letter: str) -> str:
 
 
 _letters = _Letters()
+_UPPER = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_FOREIGN = re.compile(rb"[\x80-\xff]++(?:[\x00-\x7f]{1,8}[\x80-\xff]++)*+")  # in UTF-8, with what ASCII is between
 
 
 def casemap(text: str) -> str:
-    """`text` as it is compared; texts in this form sort as their UTF-8 does."""
-    return text.upper() if text.isascii() else text.translate(_letters)
+    """`text` as it is compared; texts in this form sort as their UTF-8 does.
+
+    Most text is ASCII with a few letters that are not: only those are looked at one by one.
+    """
+    if text.isascii():
+        return text.upper()
+    octets = text.encode("utf-8", "surrogatepass").translate(_UPPER)
+    return _FOREIGN.sub(_mapped, octets).decode("utf-8", "surrogatepass")
+
+
+def _mapped(found: re.Match[bytes]) -> bytes:
+    return found[0].decode("utf-8", "surrogatepass").translate(_letters).encode("utf-8", "surrogatepass")

@@ -25,14 +25,20 @@ class Needle:
 
     def __init__(self, string: bytes, charset: str = "") -> None:
         self.folded = _folded(decode.charset(string, charset or "utf-8"))
-        self.octets = plain(string) if string.isascii() and superset(charset.encode()) else None
+        self.octets = self.folded.encode() if self.folded.isascii() else None
 
     def in_field(self, value: bytes) -> bool:
         """Is it in a header field, or in a whole header (RFC 2047 words decoded)?"""
         value = unfolded(value)
-        if self.octets is not None and b"=?" not in value and value.isascii():
-            return self.octets in value.translate(_UPPER)
-        return self.folded in _folded(decode.words(value))
+        if b"=?" not in value and value.isascii():
+            return self.octets is not None and self.octets in capitals(value)
+        lines = value.split(b"\n")
+        encoded = [line for line in lines if b"=?" in line or not line.isascii()]
+        if self.folded in _folded(decode.words(b"\n".join(encoded))):
+            return True
+        if self.octets is None or len(encoded) == len(lines):
+            return False
+        return self.octets in capitals(b"\n".join([line for line in lines if b"=?" not in line and line.isascii()]))
 
     def in_text(self, data: bytes, charset: bytes) -> bool:
         """Is it in text of this charset?"""
@@ -44,13 +50,18 @@ class Needle:
         return self.folded in _folded(decode.charset(data, charset.decode("ascii", "replace")))
 
 
+def capitals(data: bytes) -> bytes:
+    """ASCII text in capitals; white space is a blank."""
+    return data.translate(_UPPER)
+
+
 def plain(data: bytes) -> bytes:
     """ASCII text in capitals, its lines joined by single blanks (RFC 3676 leaves one before the line end)."""
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
     if b" \n" in data:
         data = data.replace(b" \n", b"\n")
-    return data.translate(_UPPER)
+    return capitals(data)
 
 
 def _folded(text: str) -> str:
