@@ -34,6 +34,9 @@ NAMES = {
     "SORT": ("sort", AFTER),  # RFC 5256
     "SORT=DISPLAY": ("display", AFTER),  # RFC 5957
     "ESORT": ("", AFTER),  # RFC 5267 §3: sort.py
+    "THREAD=REFERENCES": ("thread", AFTER),  # RFC 5256
+    "THREAD=ORDEREDSUBJECT": ("", AFTER),  # RFC 5256: thread.py
+    "THREAD=REFS": ("", AFTER),  # draft-ietf-morg-inthread: thread.py
     "I18NLEVEL=1": ("", AFTER),  # RFC 5255: i;unicode-casemap in mailcore/message/casemap.py
 }
 

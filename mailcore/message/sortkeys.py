@@ -7,9 +7,10 @@ should.  What does not: reading headers, and the sorting.
 from __future__ import annotations
 
 from mailcore.message import dates, decode, headers, subject
-from mailcore.message.address import address_fields
+from mailcore.message.address import BAD_HOST, NO_HOST, NO_MAILBOX, address_fields
 from mailcore.message.casemap import casemap
 
+_NO_HOST = (None, BAD_HOST, NO_HOST)  # a group has a name alone, and some write no more of an address
 FIELD_OCTETS = 10_000  # a field is looked at so far: its first address and the start of its text are there
 
 
@@ -42,11 +43,11 @@ def display(header: bytes, name: bytes) -> str:
         return ""
     shown, _, local, host = first
     if not shown:
-        shown = local or b"" if host is None else b"%b@%b" % (local or b"", host)  # a group has a name alone
+        shown = local or b"" if host in _NO_HOST else b"%b@%b" % (local or b"", host)
     return casemap(decode.words(shown))
 
 
 def _first(header: bytes, name: bytes) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None] | None:
     value = headers.value(header, name)
     found = address_fields(value[:FIELD_OCTETS]) if value else []
-    return found[0] if found else None
+    return found[0] if found and found[0][2] != NO_MAILBOX else None
