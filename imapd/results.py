@@ -23,23 +23,29 @@ if TYPE_CHECKING:
     from mailcore.message.needle import Needle
     from mailcore.store.mailbox import Mailbox
 
-    Search = Callable[[Sequence[int] | None], list[int]]  # which of these (or of all) fit, in the requested order
+    Search = Callable[[Sequence[int] | None], list[int]]  # which of these (or of all) fit, as the mailbox has them
+    Sorted = Callable[[Sequence[int]], list[int]]
 
 
 class Found:
-    """The result of one search: `uids`, and how to search again."""
+    """The result of one search: `uids` in the order that was asked for, and how to search again."""
 
-    __slots__ = ("box", "by_uid", "fuzzy", "places", "search", "uids")
+    __slots__ = ("box", "by_uid", "fuzzy", "search", "sorted", "uids")
 
     def __init__(
-        self, box: Mailbox, by_uid: bool, search: Search, fuzzy: Sequence[Needle] = (), places: bool = False
+        self,
+        box: Mailbox,
+        by_uid: bool,
+        search: Search,
+        fuzzy: Sequence[Needle] = (),
+        sorted_: Sorted | None = None,
     ) -> None:
         self.box = box
         self.by_uid = by_uid  # told as UIDs, else as message numbers
         self.search = search
         self.fuzzy = fuzzy  # what need not match exactly (RFC 6203)
-        self.places = places  # not in the order of the mailbox: where a message stands matters (RFC 5267)
-        self.uids = search(None)
+        self.sorted = sorted_  # None: in the order of the mailbox
+        self.uids = sorted_(search(None)) if sorted_ else search(None)
 
     def names(self, uids: Sequence[int]) -> Sequence[int]:
         """These as they are told: UIDs or message numbers."""
@@ -73,7 +79,7 @@ class Option:
 
 
 # RFC 4466 §2.6.1 search-return-opt; what follows the name is parsed by the function
-SEARCH_RETURN_OPT: dict[str, Callable[[Args], Option]] = {}
+SEARCH_RETURN_OPT: dict[str, Callable[[Session, Args], Option]] = {}
 ORDER = ("MIN", "MAX", "ALL", "COUNT")  # as UW told them; then the others, as the client asked for them
 
 
@@ -84,7 +90,7 @@ def options(session: Session, args: Args) -> list[Option] | None:
     is enabled (RFC 9051 §6.4.4).
     """
     if not args.skip(b" RETURN ("):
-        return [SEARCH_RETURN_OPT["ALL"](args)] if "IMAP4REV2" in session.enabled else None
+        return [SEARCH_RETURN_OPT["ALL"](session, args)] if "IMAP4REV2" in session.enabled else None
     named: dict[str, Option] = {}
     while not args.skip(b")"):
         if named:
@@ -94,11 +100,11 @@ def options(session: Session, args: Args) -> list[Option] | None:
             raise Mistake(f"Unknown result option {name}")
         if name in named:
             raise Mistake(f"Result option {name} twice")
-        named[name] = SEARCH_RETURN_OPT[name](args)
+        named[name] = SEARCH_RETURN_OPT[name](session, args)
     if "PARTIAL" in named and "ALL" in named:
         raise Mistake("PARTIAL and ALL exclude each other")  # RFC 5267 §4.4
     if not named:
-        named["ALL"] = SEARCH_RETURN_OPT["ALL"](args)
+        named["ALL"] = SEARCH_RETURN_OPT["ALL"](session, args)
     return sorted(named.values(), key=lambda option: ORDER.index(option.name) if option.name in ORDER else len(ORDER))
 
 
@@ -124,9 +130,9 @@ def told(session: Session, word: str, wanted: Sequence[Option] | None, search: C
             yield from steps
 
 
-def esearch(session: Session, found: Found, data: Sequence[Data], mailbox: str = "") -> Untagged:
+def esearch(session: Session, found: Found, data: Sequence[Data], tag: bytes = b"", mailbox: str = "") -> Untagged:
     """An ESEARCH response (RFC 4731 §3.1); with `mailbox` it says whose UIDs these are (RFC 7377 §2.1)."""
-    correlator: list[Data] = ["TAG", session.request.tag]
+    correlator: list[Data] = ["TAG", tag or session.request.tag]
     if mailbox:
         correlator += ["MAILBOX", Name(mailbox.encode()), "UIDVALIDITY", found.box.uid_validity]
     return Untagged("ESEARCH", correlator, *(["UID"] if found.by_uid else []), *data)

@@ -34,6 +34,8 @@ NAMES = {
     "SORT": ("sort", AFTER),  # RFC 5256
     "SORT=DISPLAY": ("display", AFTER),  # RFC 5957
     "ESORT": ("", AFTER),  # RFC 5267 §3: sort.py
+    "CONTEXT=SEARCH": ("context", AFTER),  # RFC 5267
+    "CONTEXT=SORT": ("", AFTER),  # RFC 5267: context.py
     "THREAD=REFERENCES": ("thread", AFTER),  # RFC 5256
     "THREAD=ORDEREDSUBJECT": ("", AFTER),  # RFC 5256: thread.py
     "THREAD=REFS": ("", AFTER),  # draft-ietf-morg-inthread: thread.py

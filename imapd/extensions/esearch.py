@@ -35,8 +35,8 @@ def _count(found: Found) -> list[Data]:
 
 
 SEARCH_RETURN_OPT |= {
-    "MIN": lambda args: Option("MIN", _min, _first),
-    "MAX": lambda args: Option("MAX", _max, _last),
-    "ALL": lambda args: Option("ALL", _all),
-    "COUNT": lambda args: Option("COUNT", _count),
+    "MIN": lambda session, args: Option("MIN", _min, _first),
+    "MAX": lambda session, args: Option("MAX", _max, _last),
+    "ALL": lambda session, args: Option("ALL", _all),
+    "COUNT": lambda session, args: Option("COUNT", _count),
 }

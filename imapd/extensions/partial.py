@@ -46,7 +46,7 @@ class Window:
         return uids[start:stop]
 
 
-def _partial(args: Args) -> Option:
+def _partial(session: Session, args: Args) -> Option:
     """PARTIAL as a result option (RFC 9394 §3.1, RFC 5267 §4.4)."""
     window = Window(args)
 

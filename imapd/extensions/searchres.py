@@ -23,5 +23,5 @@ def _save(session: Session, found: Found, wanted: Sequence[Option]) -> None:
     session.saved = sorted(set(named_by(found, wanted)))
 
 
-SEARCH_RETURN_OPT["SAVE"] = lambda args: Option("SAVE", act=_save)
+SEARCH_RETURN_OPT["SAVE"] = lambda session, args: Option("SAVE", act=_save)
 SEARCH_KEY["$"] = lambda query: among(query.saved)

@@ -119,10 +119,9 @@ def _sort(session: Session, args: Args, by_uid: bool) -> Talk:
         order = sort_criteria(session, args)
         query = search.Query(args, box, settings, session.saved)
         key = search.charset_program(query)
-
-        def again(uids: Sequence[int] | None) -> list[int]:
-            return order.sorted(box, search.found(key, box, settings, uids))
-
-        return results.Found(box, by_uid, again, query.fuzzy, places=True)
+        return results.Found(
+            *(box, by_uid, lambda uids: search.found(key, box, settings, uids)),
+            *(query.fuzzy, lambda uids: order.sorted(box, uids)),
+        )
 
     yield from results.told(session, "SORT", wanted, find)
