@@ -146,6 +146,10 @@ def text(needle: Needle) -> Key:
 
 
 def _possible(message: Message, needle: Needle) -> bool:
+    return all(_maybe(message, part) for part in needle.parts)
+
+
+def _maybe(message: Message, needle: Needle) -> bool:
     """False if the string is surely nowhere in the message: one look at all of it, at the speed of C.
 
     That can be told of ASCII in which nothing is encoded but quoted-printable text: decoding all

@@ -32,20 +32,17 @@ class Found:
 
     __slots__ = ("box", "by_uid", "fuzzy", "search", "sorted", "uids")
 
-    def __init__(
-        self,
-        box: Mailbox,
-        by_uid: bool,
-        search: Search,
-        fuzzy: Sequence[Needle] = (),
-        sorted_: Sorted | None = None,
-    ) -> None:
+    def __init__(self, box: Mailbox, by_uid: bool, search: Search, fuzzy: Sequence[Needle] | None = None) -> None:
         self.box = box
         self.by_uid = by_uid  # told as UIDs, else as message numbers
         self.search = search
-        self.fuzzy = fuzzy  # what need not match exactly (RFC 6203)
-        self.sorted = sorted_  # None: in the order of the mailbox
-        self.uids = sorted_(search(None)) if sorted_ else search(None)
+        self.fuzzy = fuzzy  # what need not match exactly; None without a FUZZY key (RFC 6203)
+        self.sorted: Sorted | None = None  # in the order of the mailbox
+        self.uids = search(None)
+
+    def sort(self, sorted_: Sorted) -> None:
+        self.sorted = sorted_
+        self.uids = sorted_(self.uids)
 
     def names(self, uids: Sequence[int]) -> Sequence[int]:
         """These as they are told: UIDs or message numbers."""

@@ -52,7 +52,7 @@ class Query:
     """What the keys of one SEARCH have in common.
 
     `saved` is what `$` means (RFC 5182), `needle_of` makes of a string what is looked for, and
-    `fuzzy` are the needles that need not match exactly (RFC 6203).
+    `fuzzy` are the needles that need not match exactly, None without a FUZZY key (RFC 6203).
     """
 
     __slots__ = ("args", "box", "charset", "fuzzy", "needle_of", "saved", "settings")
@@ -64,7 +64,7 @@ class Query:
         self.saved = saved
         self.charset = ""
         self.needle_of: Callable[[bytes, str], Needle] = Needle
-        self.fuzzy: list[Needle] = []
+        self.fuzzy: list[Needle] | None = None
 
     def needle(self) -> Needle:
         """SP astring, in the CHARSET of the command."""

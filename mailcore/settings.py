@@ -83,6 +83,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "idle_poll_seconds": (60, "IDLE looks by itself this often, where inotify sees nothing (NFS)"),
     "idle_keepalive_seconds": (120, "IDLE says '* OK' this often, for NAT boxes and odd clients"),
     "nesting": (50, "search keys inside each other (UW: 500); an OR in an OR is one list and does not count"),
+    "search_mailboxes": (1000, "mailboxes that one ESEARCH or SCAN looks through"),
     "contexts": (20, "searches with RETURN (UPDATE) that one session may have"),
     "host_name": ("", "how the server names itself; empty: the machine's own name"),
     "listen_children": (200, "connections one listener serves at the same time"),

@@ -39,6 +39,9 @@ NAMES = {
     "THREAD=REFERENCES": ("thread", AFTER),  # RFC 5256
     "THREAD=ORDEREDSUBJECT": ("", AFTER),  # RFC 5256: thread.py
     "THREAD=REFS": ("", AFTER),  # draft-ietf-morg-inthread: thread.py
+    "SEARCH=FUZZY": ("fuzzy", AFTER),  # RFC 6203
+    "MULTISEARCH": ("multisearch", AFTER),  # RFC 7377
+    "SCAN": ("scan", AFTER),  # UW
     "I18NLEVEL=1": ("", AFTER),  # RFC 5255: i;unicode-casemap in mailcore/message/casemap.py
 }
 

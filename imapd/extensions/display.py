@@ -5,5 +5,5 @@ from __future__ import annotations
 from imapd.extensions.sort import SORT_KEY, SortKey
 from mailcore.message import sortkeys
 
-SORT_KEY["DISPLAYFROM"] = SortKey(lambda box, uid, header: sortkeys.display(header, b"From"))
-SORT_KEY["DISPLAYTO"] = SortKey(lambda box, uid, header: sortkeys.display(header, b"To"))
+SORT_KEY["DISPLAYFROM"] = SortKey(lambda order, uid, header: sortkeys.display(header, b"From"))
+SORT_KEY["DISPLAYTO"] = SortKey(lambda order, uid, header: sortkeys.display(header, b"To"))

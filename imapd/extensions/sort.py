@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from imapd.syntax import Args
     from mailcore.store.mailbox import Mailbox
 
-    Value = Callable[[Mailbox, int, bytes], Any]  # of a mailbox, a UID and its header
+    Value = Callable[[Any, int, bytes], Any]  # of an Order, a UID and its header
 
 
 class SortKey:
@@ -41,45 +41,45 @@ def sent(box: Mailbox, uid: int, header: bytes) -> int:
 
 # RFC 5256 §5 sort-key
 SORT_KEY = {
-    "ARRIVAL": SortKey(lambda box, uid, header: box.internal_date(uid)[0], header=False),
-    "CC": SortKey(lambda box, uid, header: sortkeys.mailbox(header, b"Cc")),
-    "DATE": SortKey(sent),
-    "FROM": SortKey(lambda box, uid, header: sortkeys.mailbox(header, b"From")),
-    "SIZE": SortKey(lambda box, uid, header: box.octets(uid), header=False),
-    "SUBJECT": SortKey(lambda box, uid, header: sortkeys.base_subject(header)[0]),
-    "TO": SortKey(lambda box, uid, header: sortkeys.mailbox(header, b"To")),
+    "ARRIVAL": SortKey(lambda order, uid, header: order.box.internal_date(uid)[0], header=False),
+    "CC": SortKey(lambda order, uid, header: sortkeys.mailbox(header, b"Cc")),
+    "DATE": SortKey(lambda order, uid, header: sent(order.box, uid, header)),
+    "FROM": SortKey(lambda order, uid, header: sortkeys.mailbox(header, b"From")),
+    "SIZE": SortKey(lambda order, uid, header: order.box.octets(uid), header=False),
+    "SUBJECT": SortKey(lambda order, uid, header: sortkeys.base_subject(header)[0]),
+    "TO": SortKey(lambda order, uid, header: sortkeys.mailbox(header, b"To")),
 }
 
 
 class Order:
     """What a client wants messages sorted by.  Values once made are kept for the next time."""
 
-    __slots__ = ("_known", "criteria", "limit")
+    __slots__ = ("_known", "box", "criteria", "found", "limit", "scores")
 
-    def __init__(self, criteria: Sequence[tuple[SortKey, bool]], header_octets: int) -> None:
+    def __init__(self, box: Mailbox, criteria: Sequence[tuple[SortKey, bool]], header_octets: int) -> None:
+        self.box = box
         self.criteria = criteria  # with whether it is reversed
         self.limit = header_octets
+        self.found: results.Found  # what is sorted
+        self.scores: dict[int, int] | None = None  # of its messages (RFC 6203)
         self._known: dict[int, tuple[Any, ...]] = {}
 
-    def sorted(self, box: Mailbox, uids: Sequence[int]) -> list[int]:
+    def sorted(self, uids: Sequence[int]) -> list[int]:
         """`uids`, which are in the order of the mailbox; equal ones stay so (RFC 5256 §3)."""
-        self._learn(box, [uid for uid in uids if uid not in self._known])
+        self._learn([uid for uid in uids if uid not in self._known])
         ordered = [uid for uid in uids if uid in self._known]
         for index in range(len(self.criteria) - 1, -1, -1):
             column = {uid: values[index] for uid, values in self._known.items()}
             ordered.sort(key=column.__getitem__, reverse=self.criteria[index][1])
         return ordered
 
-    def _learn(self, box: Mailbox, uids: Sequence[int]) -> None:
+    def _learn(self, uids: Sequence[int]) -> None:
         """Make the values of these; who is gone gets none."""
         keys = [key for key, _ in self.criteria]
-        if any(key.header for key in keys):
-            pairs = box.headers(uids)
-        else:
-            pairs = ((uid, b"") for uid in uids)
+        pairs = self.box.headers(uids) if any(key.header for key in keys) else ((uid, b"") for uid in uids)
         for uid, header in pairs:
             try:
-                self._known[uid] = tuple([key.value(box, uid, header[: self.limit]) for key in keys])
+                self._known[uid] = tuple([key.value(self, uid, header[: self.limit]) for key in keys])
             except Expunged:
                 continue
 
@@ -96,7 +96,7 @@ def sort_criteria(session: Session, args: Args) -> Order:
         criteria.setdefault(name, (SORT_KEY[name], reverse))
 
     args.space().many(criterion)
-    return Order(list(criteria.values()), session.settings.header_octets)
+    return Order(session.box, list(criteria.values()), session.settings.header_octets)
 
 
 @command("SORT", numbers=True)
@@ -119,9 +119,8 @@ def _sort(session: Session, args: Args, by_uid: bool) -> Talk:
         order = sort_criteria(session, args)
         query = search.Query(args, box, settings, session.saved)
         key = search.charset_program(query)
-        return results.Found(
-            *(box, by_uid, lambda uids: search.found(key, box, settings, uids)),
-            *(query.fuzzy, lambda uids: order.sorted(box, uids)),
-        )
+        order.found = results.Found(box, by_uid, lambda uids: search.found(key, box, settings, uids), query.fuzzy)
+        order.found.sort(order.sorted)
+        return order.found
 
     yield from results.told(session, "SORT", wanted, find)

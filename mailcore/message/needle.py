@@ -19,13 +19,17 @@ _UPPER = bytes.maketrans(b"\t\nabcdefghijklmnopqrstuvwxyz", b"  ABCDEFGHIJKLMNOP
 
 
 class Needle:
-    """A string to look for: folded, and as octets if it is all ASCII."""
+    """A string to look for: folded, and as octets if it is all ASCII.
 
-    __slots__ = ("folded", "octets")
+    `parts` are the needles that all must be somewhere in a message in which this one is.
+    """
+
+    __slots__ = ("folded", "octets", "parts")
 
     def __init__(self, string: bytes, charset: str = "") -> None:
         self.folded = _folded(decode.charset(string, charset or "utf-8"))
         self.octets = self.folded.encode() if self.folded.isascii() else None
+        self.parts: tuple[Needle, ...] = (self,)
 
     def in_field(self, value: bytes) -> bool:
         """Is it in a header field, or in a whole header (RFC 2047 words decoded)?"""
