@@ -161,18 +161,22 @@ def _maybe(message: Message, needle: Needle) -> bool:
         return True
     if len(raw) > LARGE_OCTETS and b"multipart" in message.short_header.lower():
         return True  # mostly no text: finding the parts is quicker
-    one_line = plain if b" " in needle.octets else capitals
-    looked = one_line(raw)
-    if needle.octets in looked or any(map(looked.__contains__, _ENCODED)):
+    looked = capitals(raw)
+    if needle.probe in looked and _on_one_line(raw, needle.octets):
+        return True
+    if any(map(looked.__contains__, _ENCODED)):
         return True
     if b"=?" in looked and (raw.find(b"=?", message.body_start) >= 0 or needle.in_field(message.short_header)):
-        return True
-    if one_line is plain and needle.octets in plain(unfolded(raw)):
         return True
     if b"QUOTED-PRINTABLE" not in looked:
         return False
     decoded = decode.transfer(raw, b"QUOTED-PRINTABLE")
-    return not decoded.isascii() or needle.octets in one_line(decoded)
+    return not decoded.isascii() or (needle.probe in capitals(decoded) and _on_one_line(decoded, needle.octets))
+
+
+def _on_one_line(text: bytes, octets: bytes) -> bool:
+    """Are these in the text, in which a line or a field may go on after a line end?"""
+    return octets in plain(text) or (b" " in octets and octets in plain(unfolded(text)))
 
 
 def _in_body(message: Message, needle: Needle) -> bool:

@@ -21,14 +21,16 @@ _UPPER = bytes.maketrans(b"\t\nabcdefghijklmnopqrstuvwxyz", b"  ABCDEFGHIJKLMNOP
 class Needle:
     """A string to look for: folded, and as octets if it is all ASCII.
 
-    `parts` are the needles that all must be somewhere in a message in which this one is.
+    `probe` is its longest word: text without it need not be looked at again.  `parts` are the needles
+    that all must be somewhere in a message in which this one is.
     """
 
-    __slots__ = ("folded", "octets", "parts")
+    __slots__ = ("folded", "octets", "parts", "probe")
 
     def __init__(self, string: bytes, charset: str = "") -> None:
         self.folded = _folded(decode.charset(string, charset or "utf-8"))
         self.octets = self.folded.encode() if self.folded.isascii() else None
+        self.probe = max((self.octets or b"").split(), key=len, default=b"")
         self.parts: tuple[Needle, ...] = (self,)
 
     def in_field(self, value: bytes) -> bool:
