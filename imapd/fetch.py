@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     Span = tuple[Text, int, int]  # a text, and where in it something starts and ends
     Column = Callable[[Mailbox, Sequence[int]], list[bytes]]
+    Modifier = Callable[[list[Place]], list[Place]]
 
 BLOCK_MESSAGES = 500  # answered in one piece, where no text is read
 HELD_OCTETS = 128 * 1024  # more than this of a message travels in chunks
@@ -302,6 +303,30 @@ MACROS = {  # RFC 3501 §6.4.5; alone, never in a list
     "FAST": (FLAGS, INTERNALDATE, SIZE),
     "FULL": (FLAGS, INTERNALDATE, SIZE, ENVELOPE, BODY),
 }
+
+
+# RFC 4466 §2.1 fetch-modifier; what follows the name is parsed by the function, whose value picks
+# from the places of the messages that are asked for
+FETCH_MODIFIER: dict[str, Callable[[Session, Args], Modifier]] = {}
+
+
+def modified(session: Session, args: Args, places: list[Place]) -> list[Place]:
+    """[SP "(" fetch-modifiers ")"]: which of the messages are meant after all."""
+    if args.skip(b" ("):
+        modifiers = [_modifier(session, args)]
+        while args.skip(b" "):
+            modifiers.append(_modifier(session, args))
+        args.need(b")")
+        for modifier in modifiers:
+            places = modifier(places)
+    return places
+
+
+def _modifier(session: Session, args: Args) -> Modifier:
+    name = args.keyword()
+    if name not in FETCH_MODIFIER:
+        raise Mistake(f"Unknown modifier {name}")
+    return FETCH_MODIFIER[name](session, args)
 
 
 def fetch_items(args: Args) -> list[Item]:

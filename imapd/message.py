@@ -11,6 +11,8 @@ from mailcore.message.headers import end_of_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from mailcore.message.crlf import Text
     from mailcore.message.mime import Part
     from mailcore.settings import Settings
@@ -26,12 +28,14 @@ class Message:
 
     __slots__ = ("box", "uid", "settings", "_text", "_header", "_body_start", "_structure")
 
-    def __init__(self, box: Mailbox, uid: int, settings: Settings) -> None:
+    def __init__(
+        self, box: Mailbox, uid: int, settings: Settings, text: Text | None = None, header: bytes | None = None
+    ) -> None:
         self.box = box
         self.uid = uid
         self.settings = settings
-        self._text: Text | None = None
-        self._header: bytes | None = None
+        self._text = text  # what was read of it already
+        self._header = header
         self._body_start = -1
         self._structure: Part | None = None
 
@@ -63,6 +67,12 @@ class Message:
         return self.header[:limit]
 
     @property
+    def outline(self) -> Part:
+        """Its parts, not measured: enough to look into them."""
+        limits = self.settings
+        return self._structure or mime.structure(self.text, limits.mime_depth, limits.mime_parts, measured=False)
+
+    @property
     def structure(self) -> Part:
         """Its MIME parts, as indices into `text`."""
         global _kept
@@ -74,3 +84,13 @@ class Message:
                 self._structure = mime.structure(self.text, depth=limits.mime_depth, parts=limits.mime_parts)
                 _kept = (self.box, self.uid, self._structure)
         return self._structure
+
+
+def read(box: Mailbox, uids: Sequence[int], settings: Settings, whole: bool) -> Iterator[Message]:
+    """Many messages, their headers or (`whole`) their texts read ahead; those that are gone are left out."""
+    if whole:
+        for uid, text in box.texts(uids):
+            yield Message(box, uid, settings, text=text)
+    else:
+        for uid, header in box.headers(uids):
+            yield Message(box, uid, settings, header=header)

@@ -26,7 +26,11 @@ def tell(session: Session, expunges: bool) -> Iterator[Untagged | Status | Ready
     if box is None:
         return
     box.refresh()
-    yield from told(box, box.news(expunges), session.request.name.startswith("UID"))
+    by_uid = session.request.name.startswith("UID")
+    if session.contexts:
+        yield from session.contexts.told(session, expunges, by_uid)
+    else:
+        yield from told(box, box.news(expunges), by_uid)
 
 
 def told(box: Mailbox, news: News, by_uid: bool = False) -> Iterator[Untagged | Status | Ready]:

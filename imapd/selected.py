@@ -2,7 +2,7 @@
 
 What lives here: what each command asks of the selected mailbox, and the two tables `command`
 and `uid_command` (what may stand behind UID, RFC 3501 §6.4.8).  What does not: what FETCH
-and SEARCH ask for (fetch.py, search.py) and news of the mailbox (news.py).
+and SEARCH ask for (fetch.py, search.py, results.py) and news of the mailbox (news.py).
 
 A command and its UID form differ in how messages are named and in nothing else: both hand
 slices of the view to the same function.
@@ -10,15 +10,15 @@ slices of the view to the same function.
 
 from __future__ import annotations
 
-from imapd import authenticated, fetch, news, search
-from imapd.responses import Done, Ready
-from imapd.sequence import compact, within
+from imapd import authenticated, fetch, news, results, search
+from imapd.responses import Done
+from imapd.sequence import compact, of_uids, within
 from mailcore.commands import State
 from mailcore.errors import Mistake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from imapd.sequence import Place
     from imapd.session import Session, Talk
@@ -30,13 +30,17 @@ uid_command = State("SELECTED (UID)")
 
 
 def by_number(session: Session, args: Args) -> list[Place]:
-    """SP sequence-set, of message numbers."""
-    return args.space().sequence_set().places(len(session.box))
+    """SP sequence-set, of message numbers; `$` is what SEARCH saved (RFC 5182)."""
+    if args.space().skip(b"$"):
+        return of_uids(session.saved, session.box.uids)
+    return args.sequence_set().places(len(session.box))
 
 
 def by_uid(session: Session, args: Args) -> list[Place]:
-    """SP sequence-set, of UIDs."""
-    return args.space().sequence_set().uid_places(session.box.uids)
+    """SP sequence-set, of UIDs; `$` is what SEARCH saved (RFC 5182)."""
+    if args.space().skip(b"$"):
+        return of_uids(session.saved, session.box.uids)
+    return args.sequence_set().uid_places(session.box.uids)
 
 
 # --- CHECK, CLOSE, EXPUNGE -----------------------------------------------------------
@@ -80,20 +84,25 @@ def expunged(uids: Sequence[int]) -> Done:
 @command("SEARCH", numbers=True)
 def search_(session: Session, args: Args) -> Talk:
     """Numbers of the messages that fit (RFC 3501 §6.4.4)."""
-    key = search.program(args, session.box, session.settings)
-    yield _found(map(session.box.number, search.found(key, session.box, session.settings)))
+    yield from _search(session, args, by_uid=False)
 
 
 @uid_command("SEARCH")
 def uid_search(session: Session, args: Args) -> Talk:
     """UIDs of the messages that fit (RFC 3501 §6.4.8)."""
-    key = search.program(args, session.box, session.settings)
-    yield _found(search.found(key, session.box, session.settings))
+    yield from _search(session, args, by_uid=True)
 
 
-def _found(numbers: Iterable[int]) -> Ready:
-    """The SEARCH response, in one piece (RFC 3501 §7.2.5)."""
-    return Ready(b"* SEARCH%b\r\n" % b"".join([b" %d" % number for number in numbers]))
+def _search(session: Session, args: Args, by_uid: bool) -> Talk:
+    box, settings = session.box, session.settings
+    wanted = results.options(session, args)
+
+    def find() -> results.Found:
+        query = search.Query(args, box, settings, session.saved)
+        key = search.program(query)
+        return results.Found(box, by_uid, lambda uids: search.found(key, box, settings, uids), query.fuzzy)
+
+    yield from results.told(session, "SEARCH", wanted, find)
 
 
 # --- FETCH ---------------------------------------------------------------------------
@@ -104,6 +113,7 @@ def fetch_(session: Session, args: Args) -> Talk:
     """Data of messages (RFC 3501 §6.4.5)."""
     places = by_number(session, args)
     items = fetch.fetch_items(args.space())
+    places = fetch.modified(session, args, places)
     args.end()
     return (yield from fetch.answers(session, items, places, by_uid=False))
 
@@ -113,6 +123,7 @@ def uid_fetch(session: Session, args: Args) -> Talk:
     """The same by UID, with the UID in each answer (RFC 3501 §6.4.8)."""
     places = by_uid(session, args)
     items = fetch.fetch_items(args.space())
+    places = fetch.modified(session, args, places)
     args.end()
     if fetch.UID not in items:
         items.insert(0, fetch.UID)

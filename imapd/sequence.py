@@ -85,6 +85,19 @@ class SequenceSet:
         return within(uids, self.uid_places(uids))
 
 
+def of_uids(wanted: Iterable[int], uids: Sequence[int]) -> list[Place]:
+    """Where `wanted` lie in the ascending `uids`; those that do not are left out."""
+    places: list[Place] = []
+    for uid in sorted(set(wanted)):
+        index = bisect_left(uids, uid)
+        if index < len(uids) and uids[index] == uid:
+            if places and places[-1][1] == index:
+                places[-1] = (places[-1][0], index + 1)
+            else:
+                places.append((index, index + 1))
+    return places
+
+
 def within(uids: Sequence[int], places: Sequence[Place]) -> Sequence[int]:
     """What lies in these slices of `uids`."""
     if len(places) == 1:

@@ -75,6 +75,8 @@ class Session:
         self.user = ""
         self.store: Store
         self.box: Any = None  # the selected Mailbox; handlers of the selected state know that there is one
+        self.saved: list[int] = []  # UIDs, by SEARCH RETURN (SAVE) (RFC 5182)
+        self.contexts: Any = None  # searches whose results are kept up to date (RFC 5267)
         self.enabled: set[str] = set()  # by ENABLE (RFC 5161)
         self.client_id = b""  # what the client calls itself (RFC 2971), for the log
         self.request = intake.Request()  # the command that runs
@@ -232,6 +234,7 @@ class Session:
 
         self.commands, self.uid_commands = self.allowed(authenticated.command), None
         box, self.box, self._trouble = self.box, None, ""
+        self.saved, self.contexts = [], None
         if box is not None:
             box.close()
 

@@ -87,6 +87,12 @@ class Args:
 
     # --- where we are ------------------------------------------------------------------
 
+    def fork(self) -> Args:
+        """The same arguments from here on, to be read apart."""
+        other = Args(self.text, self.literals)
+        other._at, other._taken, other._maps = self._at, self._taken, self._maps
+        return other
+
     def at_end(self) -> bool:
         """Nothing is left."""
         return self._at >= self._end

@@ -136,7 +136,7 @@ def test_no_shell_no_eval(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_files_can_be_read_in_one_sitting(path: Path) -> None:
     text = path.read_text()
-    assert text.count("\n") <= 700
+    assert text.count("\n") <= 750
     if text.strip():
         assert ast.get_docstring(ast.parse(text)), "a module says what lives in it"
     for node in ast.walk(ast.parse(text)):

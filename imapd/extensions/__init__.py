@@ -27,6 +27,22 @@ NAMES = {
     "UNSELECT": ("unselect", AFTER),  # RFC 3691
     "UIDPLUS": ("uidplus", AFTER),  # RFC 4315; the codes are told by APPEND and COPY
     "MOVE": ("move", AFTER),  # RFC 6851
+    "ESEARCH": ("esearch", AFTER),  # RFC 4731
+    "SEARCHRES": ("searchres", AFTER),  # RFC 5182
+    "PARTIAL": ("partial", AFTER),  # RFC 9394
+    "WITHIN": ("within", AFTER),  # RFC 5032
+    "SORT": ("sort", AFTER),  # RFC 5256
+    "SORT=DISPLAY": ("display", AFTER),  # RFC 5957
+    "ESORT": ("", AFTER),  # RFC 5267 §3: sort.py
+    "CONTEXT=SEARCH": ("context", AFTER),  # RFC 5267
+    "CONTEXT=SORT": ("", AFTER),  # RFC 5267: context.py
+    "THREAD=REFERENCES": ("thread", AFTER),  # RFC 5256
+    "THREAD=ORDEREDSUBJECT": ("", AFTER),  # RFC 5256: thread.py
+    "THREAD=REFS": ("", AFTER),  # draft-ietf-morg-inthread: thread.py
+    "SEARCH=FUZZY": ("fuzzy", AFTER),  # RFC 6203
+    "MULTISEARCH": ("multisearch", AFTER),  # RFC 7377
+    "SCAN": ("scan", AFTER),  # UW
+    "I18NLEVEL=1": ("", AFTER),  # RFC 5255: i;unicode-casemap in mailcore/message/casemap.py
 }
 
 

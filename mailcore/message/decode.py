@@ -3,16 +3,15 @@
 What lives here: decoding for SEARCH, SORT and BINARY.  What does not: any encoding: we send
 mail as it is stored.
 
-Every function takes any bytes and gives a result of at most the input's size (`casemap`
-apart); what cannot be decoded is kept as it is or replaced, as a search that fails because
-of one bad octet helps nobody.  Only the charsets in the table are decoded: Python's codecs
-know names that are no charsets and cost much more than their input.
+Every function takes any bytes and gives a result of at most the input's size; what cannot be
+decoded is kept as it is or replaced, as a search that fails because of one bad octet helps
+nobody.  Only the charsets in the table are decoded: Python's codecs know names that are no
+charsets and cost much more than their input.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from binascii import a2b_base64, a2b_qp
 
 # --- charsets --------------------------------------------------------------------------
@@ -127,16 +126,6 @@ def _shifted(found: re.Match[bytes]) -> bytes:
 
 
 _VISCII = {**_VISCII_LOW, **{0x80 + index: letter for index, letter in enumerate(_VISCII_HIGH)}}
-
-
-def casemap(text: str) -> str:
-    """`text` as i;unicode-casemap compares it (RFC 5051 §2): case folded, then decomposed.
-
-    Where the RFC takes the title case of a letter we take its capitals, which Python has for a
-    whole string: they differ for a few ligatures only, and those fall apart right after.
-    """
-    text = text.upper()
-    return text if text.isascii() else unicodedata.normalize("NFKD", text)
 
 
 # --- encodings -------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def _pattern(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
     if pattern is None:
         if len(_patterns) >= PATTERNS_KEPT:
             _patterns.clear()
-        wanted = b"|".join(re.escape(name) for name in dict.fromkeys(name.lower() for name in names)) or b"(?!)"
+        wanted = b"|".join(re.escape(name) for name in dict.fromkeys(name.lower() for name in names) if name) or b"(?!)"
         pattern = re.compile(rb"(?i)\n(?:%b)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)" % wanted)
         _patterns[names] = pattern
     return pattern

@@ -13,6 +13,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 
+from mailcore.errors import Expunged
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -134,6 +136,24 @@ class Mailbox:
     def header(self, uid: int) -> bytes:
         """Its header with the empty line.  Raises Expunged."""
         raise NotImplementedError
+
+    # --- many messages ---------------------------------------------------------------
+
+    def headers(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """Uid and header of these, in their order; those that are gone are left out."""
+        for uid in uids:
+            try:
+                yield uid, self.header(uid)
+            except Expunged:
+                continue
+
+    def texts(self, uids: Iterable[int]) -> Iterator[tuple[int, Text]]:
+        """Uid and text of these, in their order; those that are gone are left out."""
+        for uid in uids:
+            try:
+                yield uid, self.text(uid)
+            except Expunged:
+                continue
 
     # --- counts ----------------------------------------------------------------------
 

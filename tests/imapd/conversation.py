@@ -34,6 +34,11 @@ class FakeStore:
     def canonical(self, name: str) -> str:
         return name.removeprefix("mail/")
 
+    def list(self, reference: str, pattern: str) -> list[tuple[str, list[str]]]:
+        return [(name, ["\\HasNoChildren"]) for name in self.boxes]
+
+    lsub = list
+
     def exists(self, name: str) -> bool:
         return name in self.boxes
 

@@ -171,6 +171,8 @@ class FakeSession:
         self.store = SimpleNamespace(open=self._open)
         self.request = SimpleNamespace(name="", tag=b"t")
         self.enabled: set[str] = set()
+        self.saved: list[int] = []
+        self.contexts = None
 
     def _open(self, name: str, readonly: bool = False) -> FakeBox:
         if name not in self.others:
@@ -188,8 +190,9 @@ class FakeSession:
 
     def say(self, line: bytes, *literals: bytes) -> list[bytes]:
         """The answers to a command, without CR LF at their ends; the tagged one has the tag `t`."""
-        from imapd import selected
-        from imapd.extensions import move, uidplus, unselect  # noqa: F401
+        from imapd import extensions, selected
+
+        extensions.load()
 
         word, _, rest = line.partition(b" ")
         table, name = selected.command, word.decode().upper()

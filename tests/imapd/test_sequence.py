@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imapd.sequence import STAR, SequenceSet, compact, merged
+from imapd.sequence import STAR, SequenceSet, compact, merged, of_uids
 from mailcore.errors import Mistake
 
 GRAMMAR = [
@@ -102,3 +102,18 @@ def test_merged_is_the_same_set_without_overlaps(spans: list[tuple[int, int]]) -
     whole = merged(spans)
     assert {n for a, b in whole for n in range(a, b + 1)} == {n for a, b in spans for n in range(a, b + 1)}
     assert all(left[1] + 1 < right[0] for left, right in zip(whole, whole[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "places"),
+    [
+        ([], []),
+        ([9], []),
+        ([2], [(0, 1)]),
+        ([5, 3, 2], [(0, 2), (3, 4)]),
+        ([2, 3, 4, 5, 6, 7], [(0, 5)]),
+        ([4, 4, 9], [(2, 3)]),
+    ],
+)
+def test_places_of_uids(wanted: list[int], places: list[tuple[int, int]]) -> None:
+    assert of_uids(wanted, [2, 3, 4, 5, 7]) == places

@@ -104,15 +104,6 @@ def test_what_is_no_charset_is_not_known(name):
     assert decode.charset(b"\\x41", name) == "\\x41"
 
 
-def test_casemap():
-    assert decode.casemap("Grüße") == decode.casemap("GRU\u0308SSE")
-    assert decode.casemap("É") == decode.casemap("e\u0301")
-    assert decode.casemap("ﬁ") == decode.casemap("FI")
-    assert decode.casemap("abc") == "ABC"
-    assert decode.casemap("ω") == decode.casemap("Ω")
-    assert decode.casemap("a") != decode.casemap("á")
-
-
 @given(st.binary(), st.sampled_from(sorted(decode._CODECS)))
 def test_charsets_are_total(data, name):
     assert len(decode.charset(data, name)) <= 4 * len(data)
@@ -135,11 +126,6 @@ def test_words_are_total(value):
 def test_what_others_encode_we_decode(data):
     assert decode.transfer(base64.encodebytes(data), b"BASE64") == data
     assert decode.transfer(quopri.encodestring(data), b"QUOTED-PRINTABLE") == data
-
-
-@given(st.text())
-def test_casemap_is_blind_to_case(text):
-    assert decode.casemap(text.upper()) == decode.casemap(text.upper().upper())
 
 
 @pytest.mark.parametrize("piece", [b"=?", b"=?a?b?", b"?", b"=?utf-8?q?a?= ", b"=?utf-8?b?w6?=", b"=?x*", b"=", b"=a"])

@@ -599,3 +599,24 @@ def test_a_mailbox_deleted_under_a_session(ground):
         except MailError:
             pass
     assert "a" not in [name for name, _ in ground.store().list("", "*")]
+
+
+# --- many messages at once -----------------------------------------------------------
+
+
+def test_many_are_read_as_one_by_one(ground):
+    """headers() and texts() give what header() and text() do, in the order asked for, without those that are gone."""
+    store = ground.store()
+    with store.open("a") as box:
+        box.append([Incoming(text) for text in TEXTS.values()] + [incoming(n) for n in range(300)])
+        box.news()
+        with ground.store().open("a") as other:
+            other.news()
+            gone = other.remove([5, 150])
+        wanted = [*range(len(box.uids), 2, -2), 1, 999]
+        left = [uid for uid in wanted if uid not in gone and uid != 999]
+        assert list(box.headers(wanted)) == [(uid, box.header(uid)) for uid in left]
+        assert [(uid, text[0 : len(text)]) for uid, text in box.texts(wanted)] == [
+            (uid, (text := box.text(uid))[0 : len(text)]) for uid in left
+        ]
+        assert list(box.headers([])) == list(box.texts(gone)) == []

@@ -61,6 +61,8 @@ FEW = 1000  # so many messages are always looked at thoroughly
 SOON_SECONDS = 2  # locks that are only nice to have are not waited for longer
 TRIES = 20
 AHEAD_TRIES = 8  # a mailbox that changes each time it was read ahead is read under the lock
+SLICE_MESSAGES = 100  # so many are read under one lock,
+SLICE_OCTETS = 4 * 1024 * 1024  # or so much of them
 
 # bytes.translate tables: a column of flag bits to a column of yes and no
 _UNSEEN = bytes(not bits & block.SEEN for bits in range(256))
@@ -447,21 +449,51 @@ class Box(Mailbox):
         header, body, body_octets = self._parts(uid, True)
         if len(body) == body_octets:
             return header + body
+        return self._in_file(uid, header, body_octets)
+
+    def _in_file(self, uid: int, header: bytes, body_octets: int) -> FileText:
         return FileText(header, body_octets, lambda offset, octets: self._body(uid, offset, octets))
+
+    def headers(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        for some in self._slices(uids, False):
+            for uid, header, _, _ in self._undisturbed(lambda some=some: self._read(some, False)):  # type: ignore[misc]
+                yield uid, header
+
+    def texts(self, uids: Iterable[int]) -> Iterator[tuple[int, Text]]:
+        for some in self._slices(uids, True):
+            for uid, header, body, octets in self._undisturbed(lambda some=some: self._read(some, True)):  # type: ignore[misc]
+                yield uid, header + body if len(body) == octets else self._in_file(uid, header, octets)
+
+    def _slices(self, uids: Iterable[int], with_body: bool) -> Iterator[list[int]]:
+        """UIDs of messages that are read under one lock: few, and not much."""
+        some: list[int] = []
+        left = SLICE_OCTETS
+        for uid in uids:
+            row = self._row(uid)
+            if row >= 0 and with_body:
+                left -= min(self._record.columns.length[row], self._settings.text_octets)
+            if some and (left < 0 or len(some) == SLICE_MESSAGES):
+                yield some
+                some, left = [], SLICE_OCTETS
+            some.append(uid)
+        if some:
+            yield some
+
+    def _read(self, uids: Iterable[int], with_body: bool) -> list[tuple[int, bytes, bytes, int]]:
+        """Those that are there, each as `_parts` has it.  The file is as the record says."""
+        return [(uid, *self._stored(row, with_body)) for uid in uids if (row := self._row(uid)) >= 0]
 
     def _parts(self, uid: int, with_body: bool) -> tuple[bytes, bytes, int]:
         """Header without hidden fields, body (b"" if it is too large or not wanted), octets of the body."""
+        return self._undisturbed(lambda: self._stored(self._there(uid), with_body))
 
-        def read() -> tuple[bytes, int, int]:
-            row = self._there(uid)
-            columns = self._record.columns
-            header = columns.header[row]
-            body_octets = columns.length[row] - header
-            small = with_body and body_octets + header <= self._settings.text_octets
-            start = columns.start[row] + columns.line[row] - 1  # at the line end before the header
-            return self._file.read(1 + header + (body_octets if small else 0), start), header, body_octets
-
-        data, header, body_octets = self._undisturbed(read)
+    def _stored(self, row: int, with_body: bool) -> tuple[bytes, bytes, int]:
+        columns = self._record.columns
+        header = columns.header[row]
+        body_octets = columns.length[row] - header
+        small = with_body and body_octets + header <= self._settings.text_octets
+        start = columns.start[row] + columns.line[row] - 1  # at the line end before the header
+        data = self._file.read(1 + header + (body_octets if small else 0), start)
         return block.strip(data[: header + 1])[1:], data[header + 1 :], body_octets
 
     def _body(self, uid: int, offset: int, octets: int) -> bytes:

@@ -1,0 +1,67 @@
+"""THREAD (RFC 5256): REFERENCES, ORDEREDSUBJECT, and REFS (draft-ietf-morg-inthread).
+
+What is here: the commands and the reading; the algorithms are mailcore.message.threads.
+"""
+
+from __future__ import annotations
+
+from imapd import search
+from imapd.extensions.sort import sent
+from imapd.responses import Ready
+from imapd.selected import command, uid_command
+from mailcore.errors import Expunged, Refusal
+from mailcore.message import references, sortkeys, threads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from imapd.session import Session, Talk
+    from imapd.syntax import Args
+
+# RFC 5256 §5 thread-alg
+THREAD_ALG: dict[str, Callable[[Sequence[threads.Read]], threads.Forest]] = {
+    "ORDEREDSUBJECT": threads.ordered_subject,
+    "REFERENCES": threads.references,
+    "REFS": threads.refs,
+}
+
+
+@command("THREAD", numbers=True)
+def thread(session: Session, args: Args) -> Talk:
+    """Numbers of the messages that fit, in threads (RFC 5256 §3)."""
+    yield _thread(session, args, by_uid=False)
+
+
+@uid_command("THREAD")
+def uid_thread(session: Session, args: Args) -> Talk:
+    """UIDs of the messages that fit, in threads (RFC 5256 §3)."""
+    yield _thread(session, args, by_uid=True)
+
+
+def _thread(session: Session, args: Args, by_uid: bool) -> Ready:
+    name = args.space().keyword()
+    if name not in THREAD_ALG:
+        raise Refusal("No such thread type")
+    query = search.Query(args, session.box, session.settings, session.saved)
+    found = search.found(search.charset_program(query), session.box, session.settings)
+    forest = THREAD_ALG[name](_read(session, found, by_uid))
+    return Ready(b"* THREAD%b%b\r\n" % (b" " if forest.roots else b"", threads.written(forest)))
+
+
+def _read(session: Session, uids: Sequence[int], by_uid: bool) -> list[threads.Read]:
+    """What threads are made of; who is gone is left out."""
+    box = session.box
+    limit: int = session.settings.header_octets
+    found = []
+    for uid, header in box.headers(uids):
+        header = header[:limit]
+        try:
+            read = threads.Read(uid if by_uid else box.number(uid), sent(box, uid, header), box.internal_date(uid)[0])
+        except Expunged:
+            continue
+        read.subject, read.reply = sortkeys.base_subject(header)
+        read.id = references.message_id(header)
+        read.ancestors = references.ancestors(header)
+        found.append(read)
+    return found
