@@ -33,7 +33,7 @@ from mailcore import VERSION, log
 from mailcore.commands import State
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Mistake, ReadOnly, Refusal, Silence
 from mailcore.login import sasl
-from mailcore.login.channel import Entry
+from mailcore.login.channel import Entry, StartTLS
 from mailcore.wire import Wait, Wire
 
 TYPE_CHECKING = False
@@ -57,7 +57,6 @@ ANYBODYS = frozenset(
     ("CAPABILITY", "NOOP", "LOGOUT", "ID", "ENABLE", "SELECT", "EXAMINE", "LIST", "LSUB", "STATUS", "NAMESPACE", "IDLE",
      "CHECK", "CLOSE", "UNSELECT", "SEARCH", "FETCH", "SORT", "THREAD")
 )  # fmt: skip
-STRANGE_COMMANDS = 3  # before login: whoever says so many things that are no IMAP speaks HTTP or SMTP
 
 
 class Session:
@@ -82,6 +81,7 @@ class Session:
         self.request = intake.Request()  # the command that runs
         self.entry: Entry | None = None  # set by the right password
         self.over = False
+        self.tls_next = False  # STARTTLS was said
         self.ending = ""  # for the log
         self.mistakes = 0  # in a row after login, in all before
         self.count = 0  # commands
@@ -211,7 +211,8 @@ class Session:
         if self.stranger and not strange:
             return  # a bad argument: login_commands is limit enough
         self.mistakes += 1
-        if self.mistakes >= (STRANGE_COMMANDS if self.stranger else self.settings.bad_commands):
+        settings = self.settings
+        if self.mistakes >= (settings.login_bad_commands if self.stranger else settings.bad_commands):
             raise Goodbye("Too many bad commands")
 
     # --- states ------------------------------------------------------------------------
@@ -310,14 +311,18 @@ class Service:
     program = "imapd"
     pam_services = ("imap",)
 
-    def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | None]:
-        """The not authenticated state (RFC 3501 §3.1); returns who was let in."""
+    def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | StartTLS | None]:
+        """The not authenticated state (RFC 3501 §3.1); returns who was let in, or that TLS comes next.
+
+        After STARTTLS it begins anew, without a greeting.
+        """
         wire = StrangersWire(settings.login_timeout_seconds, settings.login_read_octets)
         session = Session(settings, peer, wire, unauthenticated.command)
         sasl.prepare(peer)
-        yield from encode(Status("OK", _banner(settings), f"CAPABILITY {capabilities(session)}"))
+        if not peer.greeted:
+            yield from encode(Status("OK", _banner(settings), f"CAPABILITY {capabilities(session)}"))
         yield from last_words(session, session.talk())
-        return session.entry
+        return StartTLS() if session.tls_next else session.entry
 
     def session(self, settings: Settings, peer: Peer, account: Account, entry: Entry | None) -> Speech:
         """The authenticated and selected states; says the OK of the login, or PREAUTH, itself.

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from imapd.anytime import command as anytime
 from imapd.extensions import id  # noqa: F401  adds to anytime, and must be here before the doors are locked
-from imapd.responses import Continue
+from imapd.responses import Continue, Done
 from mailcore.commands import State
-from mailcore.errors import Refusal
+from mailcore.errors import Mistake, Refusal
 from mailcore.login import sasl
 from mailcore.login.channel import NAME_OCTETS, Question
 
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 
 command = State("NOT AUTHENTICATED", anytime)
 
+
+@command("STARTTLS")
+def starttls(session: Session, args: Args) -> Done:
+    """TLS from the next octet (RFC 3501 §6.2.1); this conversation ends, another one begins there."""
+    args.end()
+    if session.peer.secure:
+        raise Mistake("TLS is there already")
+    if not session.peer.starttls:
+        raise Refusal("Server certificate not installed")
+    session.over = session.tls_next = True
+    return Done("Begin TLS negotiation now")
 
 
 @command("LOGIN")

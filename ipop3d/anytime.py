@@ -32,6 +32,8 @@ def _capabilities(session: Session) -> Iterator[bytes]:
         yield b"LOGIN-DELAY %d" % session.settings.pop3_login_delay_seconds
     if access.is_trusted(session.settings, session.peer):
         yield b"XCLIENT"
+    if session.stranger and session.peer.starttls:
+        yield b"STLS"
     if sasl.plaintext_allowed(session.settings, session.peer):
         yield b"USER"
     mechanisms = sasl.offered(session.settings, session.peer, "pop3")

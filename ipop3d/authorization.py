@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 command = State("AUTHORIZATION", anytime)
 
 
+@command("STLS")
+def stls(session: Session, args: Args) -> Talk:
+    """TLS from the next octet (RFC 2595 §4); this conversation ends, another one begins there."""
+    args.end()
+    if session.peer.secure:
+        raise Refusal("Already in a TLS session")
+    if not session.peer.starttls:
+        raise Refusal("STLS failed: Server certificate not installed")
+    session.over = session.tls_next = True
+    yield Ok("Begin TLS negotiation now")
+
+
 @command("USER")
 def user(session: Session, args: Args) -> Talk:
     """Who wants to log in (RFC 1939 §7); the answer never tells whether there is such a user."""

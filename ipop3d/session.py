@@ -14,7 +14,7 @@ from mailcore import VERSION, log
 from mailcore.commands import is_foreign
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Refusal, Silence, TooLong
 from mailcore.login import access, sasl
-from mailcore.login.channel import Entry
+from mailcore.login.channel import Entry, StartTLS
 from mailcore.wire import Wire
 
 TYPE_CHECKING = False
@@ -47,8 +47,11 @@ class Session:
         self.entry: Entry | None = None  # set by the right password
         self.drop: Drop
         self.over = False
+        self.tls_next = False  # STLS was said
         self.ending = ""
+        self.stranger = False  # until the login
         self.first = False  # nothing was said yet by a stranger
+        self.strange = 0  # commands that there are not
         self.mistakes = 0  # in a row
         self.commands_left = -1  # how many more may be said; before login there is a limit
 
@@ -88,6 +91,7 @@ class Session:
             raise Refusal("Null command")
         command = self.commands.get(keyword)
         if command is None:
+            self.strange += 1
             raise Refusal(f"Unknown {self.commands.name} state command")
         yield from self._voice(command.run(self, args))
 
@@ -112,7 +116,8 @@ class Session:
 
     def _count_mistake(self) -> None:
         self.mistakes += 1
-        if self.mistakes >= self.settings.bad_commands:
+        too_strange = self.stranger and self.strange >= self.settings.login_bad_commands
+        if too_strange or self.mistakes >= self.settings.bad_commands:
             raise Goodbye("Too many bad commands")
 
     # --- login -------------------------------------------------------------------------
@@ -176,20 +181,24 @@ class Service:
         from ipop3d import drop, transaction  # noqa: F401
         from mailcore.store import namespace  # noqa: F401
 
-    def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | None]:
-        """The AUTHORIZATION state; returns who was let in."""
+    def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | StartTLS | None]:
+        """The AUTHORIZATION state; returns who was let in, or that TLS comes next.
+
+        After STLS it begins anew, without a greeting.
+        """
         wire = Wire(settings.login_timeout_seconds)
         session = Session(settings, peer, wire, authorization.command, settings.login_line_octets)
         session.commands_left = settings.login_commands
-        session.first = True
+        session.stranger = session.first = True
         # nothing may stand between "+OK" and "POP3": an old client looks for just that, but Dovecot in front
         # of us for its own sign
         sign = "[XCLIENT] " if access.is_trusted(settings, peer) else ""
         sasl.prepare(peer)
         name, stamp = ("", f" {peer.stamp.decode()}") if peer.stamp else (f" {_host(settings)}", "")  # as UW
-        yield from encode(Ok(f"{sign}POP3{name} mailcore {VERSION} server ready{stamp}"))
+        if not peer.greeted:
+            yield from encode(Ok(f"{sign}POP3{name} mailcore {VERSION} server ready{stamp}"))
         yield from _last_words(session)
-        return session.entry
+        return StartTLS() if session.tls_next else session.entry
 
     def session(self, settings: Settings, peer: Peer, account: Account, entry: Entry | None) -> Talk:
         """The TRANSACTION state: opens the maildrop and says so, as the answer to the login."""

@@ -104,15 +104,17 @@ class Dialogue:
         try:
             if self._ending is not None:
                 raise self._ending
-            if not self._readable(wait):
-                return None
-            data = os.read(self.in_fd, self.read_octets)
+            data = self._next(wait)
         except OSError as error:
             raise Hangup(reason=f"Unexpected client disconnect, {error.strerror}") from None
         finally:
             self._waiting = False
-        self.octets_in += len(data)
+        self.octets_in += len(data or b"")
         return data
+
+    def _next(self, wait: Wait) -> bytes | None:
+        """What the client says next, or None as `wait` has it."""
+        return os.read(self.in_fd, self.read_octets) if self._readable(wait) else None
 
     def _readable(self, wait: Wait) -> bool:
         """True: the client spoke.  False: wait.fd is ready, or its time is over."""

@@ -65,9 +65,8 @@ def _start(
     if version:
         print(f"{service.program} {VERSION}")
         return 0
-    if tls:
-        return _complain(service, "--tls: TLS is not available in this build")
     given = [*settings_]
+    given += ["tls=true"] if tls else []
     given += [f"passwd_file={passwd_file}"] if passwd_file is not None else []
     given += [f"mail_location={mail_location}"] if mail_location is not None else []
     if listen is None:

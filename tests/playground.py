@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MAILBOXES = ROOT / "tests" / "mailboxes"
 PACKAGES = ("mailcore", "imapd", "ipop3d")
 MODULES = {"poppassd": "mailcore.poppassd"}  # programs that are not packages of their own
-LIBRARIES = ("click", "passlib")  # what the doors need beside our own code
+# what the doors need beside our own code
+LIBRARIES = ("click", "passlib", "OpenSSL", "cryptography", "cffi", "_cffi_backend", "typing_extensions")
 
 _tree: Path | None = None
 
@@ -35,8 +36,10 @@ def tree() -> Path:
             shutil.copytree(ROOT / package, _tree / package)
         for library in LIBRARIES:
             spec = importlib.util.find_spec(library)
-            if spec and spec.origin:
-                shutil.copytree(Path(spec.origin).parent, _tree / library)
+            if spec and spec.submodule_search_locations:
+                shutil.copytree(next(iter(spec.submodule_search_locations)), _tree / library)
+            elif spec and spec.origin:
+                shutil.copy(spec.origin, _tree)
         for path in [_tree, *_tree.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
     return _tree
@@ -53,6 +56,25 @@ def program(name: str, *arguments: str) -> list[str]:
     path = f"import sys; sys.path[:0] = [{str(tree())!r}]; sys.argv[0] = {name!r}"
     start = f"{path}; from {MODULES.get(name, name)}.__main__ import main; main()"
     return [interpreter(), "-I", "-S", "-W", "ignore", "-c", start, *arguments]
+
+
+def certificate(directory: Path, name: str = "mail.example.org", kind: str = "ecdsa", file: str = "imapd.pem") -> Path:
+    """Key and certificate in one file, made by `mailcore cert`; ipop3d.pem leads there too."""
+    from click.testing import CliRunner
+
+    from mailcore.tools.cert import cert
+
+    with tempfile.TemporaryDirectory() as place:
+        arguments = ["--directory", place, "--common-name", name, "--key", kind, "--yes"]
+        done = CliRunner().invoke(cert, arguments)
+        assert done.exit_code == 0, done.output
+        path = directory / file
+        shutil.copy(f"{place}/imapd.pem", path)
+    path.chmod(0o600)
+    link = directory / file.replace("imapd", "ipop3d")
+    if not link.exists():
+        link.symlink_to(file)
+    return path
 
 
 class Ground:

@@ -51,6 +51,7 @@ def capabilities(session: Session) -> str:
     untold = AFTER if session.stranger else BEFORE
     words = ["IMAP4rev1", *(name for name, (_, when) in NAMES.items() if when != untold)]
     if session.stranger:
+        words += ["STARTTLS"] * session.peer.starttls
         words += [f"AUTH={name}" for name in sasl.offered(session.settings, session.peer, "imap")]
         if not sasl.plaintext_allowed(session.settings, session.peer):
             words.append("LOGINDISABLED")

@@ -32,11 +32,13 @@ class Peer:
 
     kind     "socket" (TCP), "local" (a UNIX socket) or "pipe" (a pipe, a file, a terminal)
     address  the client's IP address, "" when there is none
+    local_address  the address that it called, "" when there is none
     local    nothing said here passes a network
-    secure   under TLS
+    secure   under TLS (the monitor's word: it started a gatekeeper that speaks nothing else)
+    starttls there is a certificate and no TLS yet
+    greeted  has heard our greeting in clear, and said STARTTLS
     user     the ordinary user who started us for himself on a pipe or UNIX socket, else ""
     bindings    channel bindings of the TLS connection by their names (RFC 5056), {} in clear
-    greeted  has heard our greeting in clear, and said STARTTLS
     via         who told us the address, when the kernel did not: "PROXY 10.0.0.1"
     offloaded   the client's TLS ended at a proxy that we trust
     certificate the client's certificate (DER) that our authorities vouch for, b"" if there is none
@@ -46,7 +48,7 @@ class Peer:
 
     __slots__ = (
         "kind", "address", "port", "local_port", "local", "secure", "user", "origin",
-        "bindings", "certificate", "local_address", "greeted", "via", "offloaded", "sources", "stamp",
+        "bindings", "certificate", "local_address", "starttls", "greeted", "via", "offloaded", "sources", "stamp",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +75,7 @@ class Peer:
         self.sources: frozenset[str] = frozenset()
         self.stamp = b""
         self.local_address = ""  # our own end's
+        self.starttls = False
         self.greeted = False
         self.via = ""
         self.offloaded = False

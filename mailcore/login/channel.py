@@ -11,6 +11,8 @@ number of fields, a length that does not fit raise `Forged`, and the connection 
     gatekeeper → monitor   a question, see QUESTIONS
                            H method, octets of tag, state and read-ahead; then those in A frames
                            F reason               the client is gone
+                           L                      it wants TLS; this gatekeeper is done
+                           G with a pidfd         a gatekeeper that the keykeeper forked is there
                            T id text              our own code failed
     monitor → gatekeeper   V right name code text data alert…
     checker → monitor      R user right name uid gid home location code text override data kept alert…
@@ -19,6 +21,7 @@ number of fields, a length that does not fit raise `Forged`, and the connection 
 from __future__ import annotations
 
 import _socket
+import select
 
 from mailcore.login.accounts import Account
 
@@ -30,6 +33,7 @@ FRAME_OCTETS = 4096
 PIECE_OCTETS = 4000  # of an entry in one frame
 
 HAND_OVER, PIECE, FAREWELL, TROUBLE, VERDICT, REPORT = b"H", b"A", b"F", b"T", b"V", b"R"
+STARTTLS, POSTED = b"L", b"G"
 
 STATE_OCTETS = 2048  # the largest `state` of an entry
 NAME_OCTETS = 256  # of a name that a report or a challenge carries
@@ -68,6 +72,7 @@ QUESTIONS = {
     "password": Kind(b"P", 2, checked=True),  # user, password
     "change": Kind(b"G", 3, checked=True, needs="change"),  # user, old password, new one (poppassd only)
     "external": Kind(b"E", 1),  # authzid: the running user himself, on his own pipe
+    "certificate": Kind(b"X", 2, checked=True, needs="authorities"),  # authzid, the client's certificate (DER)
     "anonymous": Kind(b"Y", 1, needs="anonymous"),  # what he says of himself
     "apop": Kind(b"O", 2, checked=True, needs="stamp"),  # user, digest of the greeting's stamp
     "stamp": Kind(b"S", 0, needs="secrets", challenge=True),
@@ -96,6 +101,12 @@ class Question:
     def __init__(self, kind: str, fields: tuple[bytes, ...]) -> None:
         self.kind = kind
         self.fields = fields
+
+
+class StartTLS:
+    """What a conversation before login returns when the client has been told to begin with TLS."""
+
+    __slots__ = ()
 
 
 class Verdict:
@@ -164,6 +175,12 @@ class Channel:
     def send(self, kind: bytes, *fields: bytes) -> None:
         """Send one frame; OSError when nobody is at the other end."""
         self._sock.send(pack(kind, fields), _socket.MSG_NOSIGNAL)
+
+    def has_spoken(self) -> bool:
+        """A frame is there to be read, or the other end is gone."""
+        poll = select.poll()
+        poll.register(self._sock.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def peek(self) -> bytes:
         """The kind of the next frame, which stays there; b"" when the other end is gone."""

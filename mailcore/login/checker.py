@@ -138,6 +138,22 @@ def _digest(case: Case, user: bytes, right: Callable[[bytes | None], bool]) -> t
     return _text(user), _admitted(case.settings, _by_secret(case, name, right), acting)
 
 
+def _certificate(case: Case, fields: list[bytes]) -> tuple[str, Verdict]:
+    """The user that a client's certificate names; the chain is verified once more, where no client can reach."""
+    from mailcore.login import tls  # OpenSSL, but no key
+
+    acting, certificate = fields
+    settings = case.settings
+    try:
+        name = tls.name_in(certificate, settings.tls_client_ca, settings.tls_username_field).encode()
+    except tls.Refused as error:
+        log.error(str(error))
+        return _text(acting), Verdict(False)
+    if any(octet in NEVER for octet in name) or acting not in (b"", name):
+        return _text(acting or name), Verdict(False)
+    return _text(name), _admitted(settings, _of_account(case, name), b"")
+
+
 def _scram(case: Case, fields: list[bytes]) -> tuple[str, Verdict]:
     """The challenge; all that the proof needs later is what the client hears too."""
     mechanism, user, nonce = fields
@@ -178,6 +194,7 @@ _ANSWERS = {
     "change": _change,
     "apop": _apop,
     "cram-md5": _cram_md5,
+    "certificate": _certificate,
     "scram": _scram,
     "scram-proof": _scram_proof,
 }

@@ -15,6 +15,7 @@ from mailcore import log
 from mailcore.dialogue import READ_OCTETS, Dialogue
 from mailcore.errors import Ending, Goodbye, Hangup
 from mailcore.login import access, channel
+from mailcore.login.channel import StartTLS
 from mailcore.wire import Wait
 
 TYPE_CHECKING = False
@@ -33,11 +34,13 @@ class Doorstep(Dialogue):
     """The dialogue before login: hears nothing before `lock_in`, has a limit on all that it reads,
     and remembers how it ended."""
 
-    def __init__(self, settings: Settings, in_fd: int, out_fd: int, lock_in: Callable[[], None]) -> None:
-        super().__init__(in_fd, out_fd, settings.login_timeout_seconds)
+    def __init__(
+        self, settings: Settings, in_fd: int, out_fd: int, lock_in: Callable[[], None] | None, seconds: float = 0
+    ) -> None:
+        super().__init__(in_fd, out_fd, seconds or settings.login_timeout_seconds)
         self.limit_octets = settings.login_read_octets
         self.first_seconds = settings.first_octet_seconds
-        self.lock_in: Callable[[], None] | None = lock_in
+        self.lock_in = lock_in
         self.ending = "Logout"
 
     def hear(self, wait: Wait) -> bytes | None:
@@ -55,6 +58,9 @@ class Doorstep(Dialogue):
         if not data:
             self.ending = "Unexpected client disconnect"
         return data
+
+    def begin(self, peer: Peer) -> None:
+        """What must be done before the greeting, and fills in what is known of the peer by that: nothing in clear."""
 
     def go_in(self) -> None:
         """Be locked in from now on: whatever is heard is heard after this."""
@@ -82,7 +88,7 @@ def keep(
     except (EOFError, ConnectionError):
         pass  # the monitor is gone: nobody to report to
     except BaseException as error:  # whatever it is, it ends here
-        _apologise(confess(error, monitor), service, dialogue)
+        apologise(confess(error, monitor), service, dialogue)
     finally:
         os._exit(status)
 
@@ -93,21 +99,31 @@ def _lock_in(settings: Settings, keep_fds: tuple[int, ...], parent: int) -> None
     privileges.confine(settings, keep_fds, parent)
 
 
-def talk(service: Any, settings: Settings, peer: Peer, dialogue: Doorstep, monitor: Channel) -> None:
-    """The conversation before login, and its result to the monitor."""
-    entry: Entry | None = None
+def talk(service: Any, settings: Settings, peer: Peer, dialogue: Doorstep, monitor: Channel) -> bool:
+    """The conversation before login, and its result to the monitor; True when there is an entry."""
+    entry: Entry | StartTLS | None = None
     try:
         hear_proxy(settings, peer, dialogue, monitor)
+        dialogue.begin(peer)
         entry = dialogue.converse(service.strangers(settings, peer), monitor.ask)
     except Ending as ending:
         dialogue.ending = ending.reason
         if ending.text and not isinstance(ending, Hangup):
             dialogue.say(service.sorry(ending.text))
             dialogue.finish()
-    if entry is not None:
+    if isinstance(entry, StartTLS):
+        monitor.send(channel.STARTTLS)
+    elif entry is not None:
         monitor.hand_over(entry)
+        return True
     else:
-        monitor.send(channel.FAREWELL, dialogue.ending.encode("ascii", "replace")[:200])
+        say_farewell(dialogue.ending, monitor)
+    return False
+
+
+def say_farewell(reason: str, monitor: Channel) -> None:
+    """Tell the monitor why it ends; an empty reason is in the log already."""
+    monitor.send(channel.FAREWELL, reason.encode("ascii", "replace")[:200])
 
 
 def hear_proxy(settings: Settings, peer: Peer, dialogue: Doorstep, monitor: Channel) -> None:
@@ -139,7 +155,8 @@ def confess(error: BaseException, monitor: Channel) -> str:
     return name
 
 
-def _apologise(name: str, service: Any, dialogue: Doorstep | None) -> None:
+def apologise(name: str, service: Any, dialogue: Doorstep | None) -> None:
+    """Tell the client that it was our own fault."""
     if dialogue is not None:
         try:
             dialogue.say(service.sorry(f"Internal error [{name}]"))

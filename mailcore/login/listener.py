@@ -14,7 +14,7 @@ import select
 from time import monotonic
 
 from mailcore import log
-from mailcore.login import access, monitor, passwords
+from mailcore.login import access, keykeeper, monitor, passwords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,15 +94,20 @@ class Listener:
         self.idle_seconds = idle_seconds  # 0: for ever
         self.children: set[int] = set()
         self.ending = False
+        self.renewing = False
+        self.keykeeper: keykeeper.Keykeeper | None = None
         self.called = monotonic()
 
     def run(self) -> int:
         """Serve until a signal, or until nobody called for a while."""
         log.open_log(self.service.program)
         self._prepare()
+        self.keykeeper = keykeeper.start(self.service, self.settings)
         bell = self._hang_bell()
         while not self.ending and not self._forgotten():
             self._wait(bell)
+            if self.renewing:
+                self._renew()
         return self._end()
 
     def _prepare(self) -> None:
@@ -144,6 +149,16 @@ class Listener:
     def _hear_bell(self, number: int, frame: object) -> None:
         if number in (_signal.SIGTERM, _signal.SIGINT):
             self.ending = True
+        elif number == _signal.SIGHUP:
+            self.renewing = True
+
+    def _renew(self) -> None:
+        """HUP: the certificates are read again."""
+        self.renewing = False
+        if self.keykeeper is not None:
+            self.keykeeper.renew()
+        else:
+            self.keykeeper = keykeeper.start(self.service, self.settings)
 
     def _forgotten(self) -> bool:
         if self.children:
@@ -166,11 +181,14 @@ class Listener:
         self._reap()
 
     def _reap(self) -> None:
-        while self.children:
+        while self.children or self.keykeeper is not None:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
             self.children.discard(pid)
+            if self.keykeeper is not None and pid == self.keykeeper.pid:
+                self.keykeeper.close()  # its log line says why; monitors do without it
+                self.keykeeper = None
 
     # --- one connection ----------------------------------------------------------------------
 
@@ -202,10 +220,15 @@ class Listener:
             os.dup2(connection, 0)
             os.dup2(connection, 1)
             os.dup2(os.open("/dev/null", os.O_RDWR), 2)
-            os.closerange(3, 4096)
-            status = monitor.serve(self.service, self.settings, access.peer_of(0))
+            self._close_all_but_keykeeper()
+            status = monitor.serve(self.service, self.settings, access.peer_of(0), keykeeper=self.keykeeper)
         finally:
             os._exit(status)
+
+    def _close_all_but_keykeeper(self) -> None:
+        keep = self.keykeeper.sock.fileno() if self.keykeeper is not None else 3
+        os.closerange(3, keep)
+        os.closerange(keep + (self.keykeeper is not None), 4096)
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -213,6 +236,9 @@ class Listener:
         """No more connections; those there are end in order, or at least."""
         for sock in self.socks.values():
             sock.close()
+        if self.keykeeper is not None:
+            self.keykeeper.close()  # so it ends when the last monitor has gone
+            self.children.add(self.keykeeper.pid)
         if self.ending:
             for seconds, number in ((LAST_SECONDS, _signal.SIGTERM), (1, _signal.SIGKILL)):
                 self._tell(number)

@@ -12,6 +12,7 @@ privileges.py, pam.py and passwords.py runs as root, nothing else does.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal costs an enum at start-up
+import _socket
 import os
 import select
 from time import monotonic
@@ -19,7 +20,7 @@ from time import monotonic
 from mailcore import log
 from mailcore.dialogue import READ_OCTETS, Dialogue
 from mailcore.errors import Ending, Hangup, Terminated
-from mailcore.login import access, accounts, channel, sources
+from mailcore.login import access, accounts, certificates, channel, sources
 from mailcore.login.channel import Entry, Forged, Verdict
 
 TYPE_CHECKING = False
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from mailcore.login.accounts import Account, Peer
     from mailcore.login.channel import Channel
+    from mailcore.login.keykeeper import Keykeeper
     from mailcore.settings import Settings
 
 GRACE_SECONDS = 30  # a gatekeeper ends by itself at login_timeout_seconds; so much later it is ended
@@ -43,17 +45,25 @@ class Trouble(Exception):
     """Our own code failed where the client has been told already; the text is for the log."""
 
 
-def serve(service: Any, settings: Settings, peer: Peer, in_fd: int = 0, out_fd: int = 1) -> int:
+def serve(
+    service: Any,
+    settings: Settings,
+    peer: Peer,
+    in_fd: int = 0,
+    out_fd: int = 1,
+    keykeeper: Keykeeper | None = None,
+) -> int:
     """One client from greeting to goodbye; the exit status."""
+    monitor = Monitor(service, settings, peer, keykeeper)
     try:
         access.receive(service, settings, peer)
-        admitted = _preauthenticated(service, settings, peer) or Monitor(service, settings, peer).admit(in_fd, out_fd)
+        admitted = monitor.preauthenticated() or monitor.admit(in_fd, out_fd)
         if admitted is None:
             return 0
         account, entry = admitted
         _change_to(account, settings)
     except access.TurnedAway as refusal:
-        return _turn_away(service, refusal.text, in_fd, out_fd)
+        return _turn_away(service, "" if monitor.sealed else refusal.text, in_fd, out_fd)
     except (Forged, Trouble) as error:
         log.alert(f"{error} host={peer.host}")
         return 1
@@ -72,17 +82,6 @@ def _turn_away(service: Any, text: str, in_fd: int, out_fd: int) -> int:
     except OSError:
         pass
     return 0
-
-
-def _preauthenticated(service: Any, settings: Settings, peer: Peer) -> tuple[Account, None] | None:
-    """An ordinary user on his own pipe needs no password; never on a network socket."""
-    by_itself = service.name == "imap" or (service.name == "pop3" and settings.pop3_preauth)
-    if not peer.user or settings.passwd_file or not by_itself:
-        return None
-    log.open_log(service.program)
-    account = accounts.running()
-    log.info(f"Preauthenticated user={_word(account.name)} host={_word(peer.host)}")
-    return account, None
 
 
 def _change_to(account: Account, settings: Settings) -> None:
@@ -140,7 +139,7 @@ def _word(value: str) -> str:
 class Monitor:
     """The time before login, seen from root's side."""
 
-    def __init__(self, service: Any, settings: Settings, peer: Peer) -> None:
+    def __init__(self, service: Any, settings: Settings, peer: Peer, keykeeper: Keykeeper | None = None) -> None:
         self.service = service
         self.settings = settings
         self.peer = peer
@@ -152,33 +151,45 @@ class Monitor:
         self.voids = 0
         self.trace: str | None = None  # what somebody let in as ANONYMOUS said of himself
         self.admitted: Account | None = None
-        self.client_fds: tuple[int, ...] = ()
+        self.handed_over = False  # the session begins
+        self.client_fds = (0, 1)
         self.channel: Channel
-        self.gatekeeper = 0
+        self.gatekeeper = 0  # its pid
+        self.keykeeper = keykeeper
+        self.sealed = certificates.at_once(service, settings, peer.local_port)  # we speak TLS
+        peer.secure = peer.secure or self.sealed
+        self.gatekeeper_fd = -1  # the pidfd of one that the keykeeper forked
 
     # --- the gatekeeper's life -------------------------------------------------------------
 
+    def preauthenticated(self) -> tuple[Account, None] | None:
+        """An ordinary user on his own pipe needs no password; never on a network socket, nor under TLS."""
+        peer, settings = self.peer, self.settings
+        by_itself = self.service.name == "imap" or (self.service.name == "pop3" and settings.pop3_preauth)
+        if not peer.user or self.sealed or settings.passwd_file or not by_itself:
+            return None
+        log.open_log(self.service.program)
+        account = accounts.running()
+        log.info(f"Preauthenticated user={_word(account.name)} host={_word(peer.host)}")
+        return account, None
+
     def admit(self, in_fd: int, out_fd: int) -> tuple[Account, Entry] | None:
         """Let strangers talk until one has the right password; None when they leave."""
-        from mailcore.login import gatekeeper
-
         self.client_fds = (in_fd, out_fd)
         os.umask(0o022)
         complaints = sources.survey(self.settings, self.peer, self.service.name)
-        ours, theirs = channel.pair()
-        me = os.getpid()
-        self.gatekeeper = fork()
-        if self.gatekeeper == 0:
-            ours.close()
-            gatekeeper.keep(self.service, self.settings, self.peer, in_fd, out_fd, theirs, me)
-        theirs.close()
-        self.channel = ours
+        if self.sealed:
+            log.open_log(self.service.program)  # loading a certificate has something to say
+            self._post_sealed()
+        else:
+            self._post_gatekeeper()
         try:
             _end_on_signals()
             log.open_log(self.service.program)
             for complaint in complaints:
                 log.error(complaint)
-            log.debug(f"{self.service.name} service init from {self.peer.address or self.peer.kind}")
+            what = f"{self.service.name}{'s SSL' if self.sealed else ''}"
+            log.debug(f"{what} service init from {self.peer.address or self.peer.kind}")
             return self._answer()
         except Terminated as ending:
             self._say_goodbye()
@@ -186,17 +197,99 @@ class Monitor:
             return None
         finally:
             self._dismiss()
+            if self.keykeeper is not None:
+                self.keykeeper.close()
+
+    def _post_gatekeeper(self) -> None:
+        """Fork one that talks in clear."""
+        from mailcore.login import gatekeeper
+
+        peer = self.peer
+        peer.starttls = not peer.secure and certificates.offered(self.service, self.settings, peer)
+        self.channel, theirs = channel.pair()
+        me = os.getpid()
+        self.gatekeeper = fork()
+        if self.gatekeeper == 0:
+            self.channel.close()
+            gatekeeper.keep(self.service, self.settings, peer, *self.client_fds, theirs, me)
+        theirs.close()
+
+    def _post_sealed(self) -> None:
+        """Fork one that talks TLS, or have the keykeeper do it; the client is its own from now on.
+
+        Our descriptors of the client become the clear end of what it deciphers, for the session.
+        """
+        if self.settings.tls_client_ca:
+            self.peer.sources |= {sources.AUTHORITIES}
+        self.channel, theirs = channel.pair()
+        clear, far = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM, 0)
+        seconds = max(1.0, self.deadline - GRACE_SECONDS - monotonic())
+        if not self._ask_keykeeper((*self.client_fds, theirs.fileno(), far.fileno()), seconds):
+            self._fork_sealed(theirs, far.fileno(), seconds)
+        theirs.close()
+        far.close()
+        for fd in self.client_fds:
+            os.dup2(clear.fileno(), fd)
+        clear.close()
+        if self.gatekeeper == 0:
+            from mailcore.login import keykeeper
+
+            self.gatekeeper_fd = keykeeper.pidfd_of(self.channel)
+
+    def _ask_keykeeper(self, fds: tuple[int, int, int, int], seconds: float) -> bool:
+        if self.keykeeper is None:
+            return False
+        try:
+            self.keykeeper.ask(self.peer, seconds, fds)
+        except OSError:
+            return False  # it could not load the certificate, or is gone: do without
+        return True
+
+    def _fork_sealed(self, theirs: Channel, far: int, seconds: float) -> None:
+        self.gatekeeper = fork()
+        if self.gatekeeper == 0:
+            from mailcore.login import sealed  # not before the fork: a session has no OpenSSL in its memory
+
+            sealed.keep(self.service, self.settings, self.peer, (*self.client_fds, far), theirs, seconds)
+
+    def _start_tls(self) -> None:
+        """STARTTLS: all that was said in clear dies with the gatekeeper that heard it."""
+        self.channel.receive(channel.STARTTLS, 0)
+        self._dismiss()
+        self.sealed = self.peer.secure = self.peer.greeted = True
+        self.peer.starttls = False
+        _end_on_signals()
+        self._post_sealed()
 
     def _dismiss(self) -> None:
-        """The gatekeeper has said all it may say: it ends now, whatever it is doing."""
+        """The gatekeeper has said all it may say: it ends now, whatever it is doing.
+
+        One that speaks TLS stays for the session, if there is one.
+        """
         _mind_no_signals()
-        os.kill(self.gatekeeper, _signal.SIGKILL)
-        os.waitpid(self.gatekeeper, 0)
+        if not (self.sealed and self.handed_over):
+            self._signal(_signal.SIGKILL)
+            if self.gatekeeper:
+                os.waitpid(self.gatekeeper, 0)
+        self.gatekeeper = 0
+        if self.gatekeeper_fd >= 0:
+            os.close(self.gatekeeper_fd)
+            self.gatekeeper_fd = -1
         self.channel.close()
+
+    def _signal(self, number: int) -> None:
+        """Send the gatekeeper a signal."""
+        if self.gatekeeper:
+            os.kill(self.gatekeeper, number)
+        elif self.gatekeeper_fd >= 0:
+            try:
+                _signal.pidfd_send_signal(self.gatekeeper_fd, number)
+            except ProcessLookupError:
+                pass
 
     def _say_goodbye(self) -> None:
         """Let the gatekeeper tell the client that it is over."""
-        os.kill(self.gatekeeper, _signal.SIGTERM)
+        self._signal(_signal.SIGTERM)
         self._hung_up(GOODBYE_SECONDS)
 
     def _hung_up(self, seconds: float) -> bool:
@@ -218,8 +311,12 @@ class Monitor:
                 return self._take_over(self.admitted)
             if kind in channel.KINDS and self.admitted is None:
                 self._take_question(channel.KINDS[kind])
+            elif kind == channel.STARTTLS and self.admitted is None and self.peer.starttls:
+                self._start_tls()
             elif kind == channel.FAREWELL:
-                self._log_end(self.channel.receive(channel.FAREWELL, 1)[0].decode("ascii", "replace"))
+                reason = self.channel.receive(channel.FAREWELL, 1)[0].decode("ascii", "replace")
+                if reason:
+                    self._log_end(reason)
                 return None
             elif kind == channel.TROUBLE:
                 self._note_trouble(*self.channel.receive(channel.TROUBLE, 2))
@@ -279,6 +376,7 @@ class Monitor:
             entry = self.channel.take_over(account, limits)
         except EOFError:
             raise Trouble("gatekeeper died") from None
+        self.handed_over = True
         user, host = _word(account.name), _word(self.peer.host)
         if self.trace is not None:
             entry.method = "ANONYMOUS"  # whatever the gatekeeper says: the session is a lesser one

@@ -64,16 +64,20 @@ def _prctl(option: int, value: int) -> None:
 # --- the gatekeeper --------------------------------------------------------------------
 
 
-def confine(settings: Settings, keep: Collection[int], parent: int) -> None:
-    """Nobody, in an empty directory, with the descriptors `keep` and not one more."""
+def confine(settings: Settings, keep: Collection[int], parent: int, cpu_seconds: int = CPU_SECONDS) -> None:
+    """Nobody, in an empty directory, with the descriptors `keep` and not one more.
+
+    With a `parent` it ends when that ends.
+    """
     octets = _address_space()
     keep_secrets()
     if os.geteuid() == 0:
         _lock_in(settings.gatekeeper_user, settings.gatekeeper_root)
-    die_with(parent)  # a change of user clears it, so after that
+    if parent:
+        die_with(parent)  # a change of user clears it, so after that
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _close_others(keep)
-    _limit(_lowest_free(keep), octets + ROOM_OCTETS)
+    _limit(_lowest_free(keep), octets + ROOM_OCTETS, cpu_seconds)
 
 
 def _lock_in(user: str, root: str) -> None:
@@ -123,13 +127,13 @@ def _lowest_free(keep: Collection[int]) -> int:
     return max(number, 2)
 
 
-def _limit(descriptors: int, octets: int) -> None:
+def _limit(descriptors: int, octets: int, cpu_seconds: int) -> None:
     import resource
 
     for limit, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),
-        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_NOFILE, descriptors),
         (resource.RLIMIT_AS, octets),
     ):

@@ -54,9 +54,16 @@ def login(settings: Settings, peer: Peer) -> Mechanism:
 
 
 def external(settings: Settings, peer: Peer) -> Mechanism:
-    """EXTERNAL: whoever runs us on his own pipe (RFC 4422 appendix A); the answer is nothing or his name."""
+    """EXTERNAL (RFC 4422 appendix A): whoever the client's certificate names, or who runs us on his own pipe.
+
+    The answer is nothing, or his name.
+    """
     acting = yield b""
-    verdict: Verdict = yield Question("external", (b"" if acting == b"=" else acting,))
+    acting = b"" if acting == b"=" else acting
+    if peer.certificate:
+        verdict: Verdict = yield Question("certificate", (acting, peer.certificate))
+    else:
+        verdict = yield Question("external", (acting,))
     return verdict
 
 
@@ -133,8 +140,8 @@ def _in_clear(settings: Settings, peer: Peer, purpose: str) -> bool:
 
 
 def _with_himself(settings: Settings, peer: Peer, purpose: str) -> bool:
-    """The running user on his pipe; imapd greets him with PREAUTH."""
-    return bool(peer.user) and purpose == "pop3" and not settings.passwd_file
+    """Whoever has a certificate; and the running user on his pipe, whom imapd greets with PREAUTH."""
+    return bool(peer.certificate) or (bool(peer.user) and purpose == "pop3" and not settings.passwd_file)
 
 
 def _for_anybody(settings: Settings, peer: Peer, purpose: str) -> bool:

@@ -9,6 +9,7 @@ by it, and the monitor takes no question without its source.
     change      poppassd, which changes passwords and lets nobody in
     verifiers   something to make or read a SCRAM verifier from
     anonymous   the file that allows it, and a user for it
+    authorities TLS of our own, and somebody who vouches for client certificates (the monitor adds it)
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from mailcore.login.accounts import Peer
     from mailcore.settings import Settings
 
-SECRETS, STAMP, VERIFIERS, ANONYMOUS, CHANGE = "secrets", "stamp", "verifiers", "anonymous", "change"
+SECRETS, STAMP, VERIFIERS, ANONYMOUS = "secrets", "stamp", "verifiers", "anonymous"
+CHANGE, AUTHORITIES = "change", "authorities"
 IN_FILE = ("{SCRAM-SHA-", "{PLAIN}", "{CLEAR")  # what of a passwd-file SCRAM can work with
 
 

@@ -15,6 +15,8 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 
 import click
 
@@ -37,18 +39,22 @@ a3 LOGOUT
 @click.option("--directory", default="demo", show_default=True, help="Where the demo's mail and account are made.")
 @click.option("--imap-port", default=1143, show_default=True, type=PORT)
 @click.option("--pop3-port", default=1110, show_default=True, type=PORT)
-def demo(directory: str, imap_port: int, pop3_port: int) -> None:
+@click.option("--imaps-port", default=1993, show_default=True, type=PORT)
+@click.option("--pop3s-port", default=1995, show_default=True, type=PORT)
+def demo(directory: str, imap_port: int, pop3_port: int, imaps_port: int, pop3s_port: int) -> None:
     """Serve a few messages over IMAP and POP3 on this machine, until Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
     place = Place(directory)
     listeners: list[Listener] = []
     try:
         place.make()
-        for program, port in (("imapd", imap_port), ("ipop3d", pop3_port)):
-            listeners.append(Listener(place, program, port))
+        for program, port, *words in (
+            ("imapd", imap_port), ("ipop3d", pop3_port), ("imapd", imaps_port, "--tls"), ("ipop3d", pop3s_port, "--tls")
+        ):  # fmt: skip
+            listeners.append(Listener(place, str(program), int(port), *map(str, words)))
         for listener in listeners:
             listener.wait_until_heard()
-        click.echo(_what_next(place, imap_port, pop3_port))
+        click.echo(_what_next(place, imap_port, pop3_port, imaps_port, pop3s_port))
         _wait(listeners)
     except KeyboardInterrupt:
         click.echo("\nDone.")
@@ -72,6 +78,7 @@ class Place:
         self.home = os.path.join(self.path, "home")
         self.spool = os.path.join(self.path, "spool")
         self.index = os.path.join(self.path, "index")
+        self.tls = os.path.join(self.path, "tls")
         self.uid, self.gid = _owner()
 
     @property
@@ -92,7 +99,18 @@ class Place:
         self._write(os.path.join(self.home, ".mailboxlist"), "".join(f"{name}\n" for name in OTHERS).encode())
         self._write(self.passwd, self._account().encode())
         self._write(self.transcript, TRANSCRIPT.encode())
+        self._make_certificate()
         self._give_away()
+
+    def _make_certificate(self) -> None:
+        """One that signs itself; whoever serves the demo must own it."""
+        from mailcore.tools.cert import FILE, cert
+
+        os.makedirs(self.tls, mode=0o700, exist_ok=True)
+        if not os.path.exists(os.path.join(self.tls, FILE)):
+            words = ["--directory", self.tls, "--common-name", "localhost", "--alt-name", HOST, "--batch"]
+            with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+                cert.main(words, "cert", standalone_mode=False)
 
     def _write(self, path: str, content: bytes) -> None:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -135,15 +153,16 @@ def _owner() -> tuple[int, int]:
 class Listener:
     """One server on one port, in a process group that ends as a whole."""
 
-    def __init__(self, place: Place, program: str, port: int) -> None:
+    def __init__(self, place: Place, program: str, port: int, *words: str) -> None:
         self.program = program
         self.port = port
+        self._sealed = "--tls" in words
         self._refuse_taken_port()
         self._child = subprocess.Popen(
             [
                 *(sys.executable, "-W", "ignore", "-m", program, "--listen", f"{HOST}:{port}"),
                 *("--passwd-file", place.passwd, "--mail-location", place.location),
-                *("-o", f"index_directory={place.index}"),
+                *("-o", f"index_directory={place.index}", "-o", f"tls_directory={place.tls}", *words),
             ],
             start_new_session=True,
         )
@@ -164,7 +183,7 @@ class Listener:
                 break
             try:
                 with socket.create_connection((HOST, self.port), 5) as talk:
-                    if talk.recv(1):
+                    if self._sealed or talk.recv(1):  # under TLS the client speaks first
                         return
             except OSError:
                 time.sleep(0.05)
@@ -197,16 +216,22 @@ def _wait(listeners: list[Listener]) -> None:
         time.sleep(0.5)
 
 
-def _what_next(place: Place, imap_port: int, pop3_port: int) -> str:
+def _what_next(place: Place, imap_port: int, pop3_port: int, imaps_port: int, pop3s_port: int) -> str:
     here = shlex.quote(os.path.dirname(sys.executable))
     return f"""
 IMAP on {HOST}:{imap_port}, POP3 on {HOST}:{pop3_port}; user {USER}, password {PASSWORD}.
+The same under TLS from the first octet: IMAP on {imaps_port}, POP3 on {pop3s_port}.
 
   curl -u {USER}:{PASSWORD} imap://{HOST}:{imap_port}/
   curl -u {USER}:{PASSWORD} 'imap://{HOST}:{imap_port}/INBOX;MAILINDEX=1'
   curl -u {USER}:{PASSWORD} pop3://{HOST}:{pop3_port}/
   curl -u {USER}:{PASSWORD} pop3://{HOST}:{pop3_port}/2
   mutt -f imap://{USER}:{PASSWORD}@{HOST}:{imap_port}/INBOX
+
+  openssl s_client -crlf -connect {HOST}:{imaps_port}
+  openssl s_client -crlf -connect {HOST}:{pop3s_port}
+  openssl s_client -crlf -connect {HOST}:{imap_port} -starttls imap
+  openssl s_client -crlf -connect {HOST}:{pop3_port} -starttls pop3
 
 The same without a network, as whoever you are ({pwd.getpwuid(os.getuid()).pw_name}); here on the demo's mail:
 

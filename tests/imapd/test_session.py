@@ -35,6 +35,8 @@ def test_whoever_speaks_another_protocol_is_sent_away():
         said = client.say(first + b"\r\n")
         assert said == b"* BYE This is an IMAP server\r\n" and client.over
     client = stranger()
+    assert client.say(b"GET / HTTP/1.1\r\nHost: x\r\n") == b"* BYE This is an IMAP server\r\n"
+    client = stranger()
     said = client.say(b"\r\n\r\n\0\r\nQUIT\n!")
     assert said.count(b" BAD ") == 3
     assert said.endswith(b"* BYE Too many bad commands\r\n") and client.over

@@ -55,10 +55,9 @@ def test_listen(given):
     assert settings.fsync is False
 
 
-def test_tls_is_refused_clearly(given, capsys):
-    assert options.run(SERVICE, ["--tls"]) == 2
-    assert "TLS is not available" in capsys.readouterr().err
-    assert given == []
+def test_tls_is_a_setting(given):
+    assert options.run(SERVICE, ["--tls", "-o", "fsync=no"]) == 0
+    assert given == [("arrive", ["fsync=no", "tls=true"])]
 
 
 @pytest.mark.parametrize(

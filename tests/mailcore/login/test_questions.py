@@ -516,7 +516,7 @@ def test_every_sequence_of_six(service, words, settings, lines, monkeypatch):
     )  # fmt: skip
     settings.login_tries = 2
     settings.bad_commands = 50
-    monkeypatch.setattr("imapd.session.STRANGE_COMMANDS", 50)
+    settings.login_bad_commands = 50
     monkeypatch.setattr(sources, "survey", lambda settings, peer, purpose: None)
     played = 0
     ended: set[tuple[str, ...]] = set()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import need
 from tests.playground import ROOT
 
 START_SECONDS = 30
@@ -32,7 +33,8 @@ def demo(directory, **ports):
     """A running demo: its process, its two ports, what it printed until it was ready."""
     imap, pop3 = ports.get("imap") or free_port(), ports.get("pop3") or free_port()
     command = [sys.executable, "-m", "mailcore.tools", "demo", "--directory", str(directory),
-               "--imap-port", str(imap), "--pop3-port", str(pop3)]  # fmt: skip
+               "--imap-port", str(imap), "--pop3-port", str(pop3),
+               "--imaps-port", str(free_port()), "--pop3s-port", str(free_port())]  # fmt: skip
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -74,7 +76,7 @@ def listeners_of(place) -> list[str]:
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo(place, end):
     with demo(place) as (process, imap_port, pop3_port, text):
-        assert f"127.0.0.1:{imap_port}" in text and "TLS" not in text
+        assert f"127.0.0.1:{imap_port}" in text
         imap = imaplib.IMAP4("127.0.0.1", imap_port, timeout=START_SECONDS)
         assert imap.login("demo", "demo")[0] == "OK"
         assert imap.select("INBOX") == ("OK", [b"12"])
@@ -136,3 +138,21 @@ def test_a_place_that_cannot_be_a_location(tmp_path):
     with demo(tmp_path / "a:b") as (process, _, _, text):
         assert process.wait(START_SECONDS) == 1
         assert "colon" in text
+
+
+def test_the_demo_under_tls(place):
+    """The lines of openssl, as they were printed."""
+    need("openssl")
+    with demo(place) as (_, _, _, text):
+        lines = [line.strip() for line in text.splitlines() if "s_client" in line]
+        assert len(lines) == 4
+        for line, last in zip(lines, ("a LOGOUT", "QUIT", "a LOGOUT", "QUIT"), strict=True):
+            done = subprocess.run(
+                f"{line} -ign_eof", shell=True, input=last + "\n", capture_output=True, text=True, timeout=START_SECONDS
+            )
+            assert "Sayonara" in done.stdout or "a OK LOGOUT" in done.stdout, done
+    key = place / "tls" / "imapd.pem"
+    assert key.stat().st_mode & 0o777 == 0o600
+    before = key.read_bytes()
+    with demo(place):
+        assert key.read_bytes() == before

@@ -1,0 +1,207 @@
+"""KEYKEEPER: holds the TLS keys of a listener, and forks a TLS gatekeeper for whoever asks.
+
+A listener's monitors must not have a key in their memory, since they become sessions; loading
+OpenSSL and the key anew for each connection would cost more than all the rest, and its tickets
+would be good for nothing.  So the listener forks this process, which loads once; a monitor
+sends it the descriptors of a connection, and its fork is the gatekeeper.  It reads no client.
+
+It asks for as little as it can: one frame with four descriptors in, and out of the new
+gatekeeper one frame with a pidfd, by which the monitor can end what is not its own child.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import _socket
+import marshal
+import os
+import select
+import sys
+from time import monotonic
+
+from mailcore import log
+from mailcore.login import certificates, channel, privileges
+from mailcore.login.accounts import Peer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from mailcore.login.channel import Channel
+    from mailcore.settings import Settings
+
+REQUEST_OCTETS = 4096
+START_SECONDS = 10  # to fork on a busy machine; later than that something is broken
+LOWEST = 10  # descriptors above those that a gatekeeper's get
+
+
+class Keykeeper:
+    """The monitors' end."""
+
+    def __init__(self, sock: _socket.socket, pid: int) -> None:
+        self.sock = sock
+        self.pid = pid
+
+    def close(self) -> None:
+        """No more questions: the user of a session must not be able to put one."""
+        self.sock.close()
+
+    def renew(self) -> None:
+        """Have the certificates read again, and new keys made for the tickets."""
+        try:
+            os.kill(self.pid, _signal.SIGHUP)
+        except ProcessLookupError:
+            pass
+
+    def ask(self, peer: Peer, seconds: float, fds: tuple[int, int, int, int]) -> None:
+        """Have a gatekeeper for these descriptors (in, out, channel, clear); OSError if nobody is there."""
+        facts = {name: getattr(peer, name) for name in Peer.__slots__}
+        _send(self.sock, marshal.dumps((facts, seconds)), fds)
+
+
+def start(service: Any, settings: Settings) -> Keykeeper | None:
+    """Fork the process; None where there is no certificate (for the usual address)."""
+    if not certificates.find(service.program, settings):
+        return None
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _run(service, settings, theirs)
+    theirs.close()
+    return Keykeeper(ours, pid)
+
+
+def pidfd_of(ours: Channel) -> int:
+    """What the new gatekeeper says first; -1 if it never came to that."""
+    poll = select.poll()
+    poll.register(ours.fileno(), select.POLLIN)
+    if not poll.poll(START_SECONDS * 1000):
+        return -1
+    sock = _socket.socket(fileno=os.dup(ours.fileno()))
+    try:
+        frame, found = _receive(sock, channel.FRAME_OCTETS, 1)
+    except OSError:
+        return -1
+    finally:
+        sock.close()
+    return found[0] if found and frame == channel.pack(channel.POSTED, ()) else -1
+
+
+# --- the process itself --------------------------------------------------------------------
+
+
+def _run(service: Any, settings: Settings, sock: _socket.socket) -> NoReturn:
+    status = 1
+    try:
+        privileges.keep_secrets()
+        fd = os.dup2(sock.detach(), LOWEST)
+        os.closerange(3, LOWEST)
+        os.closerange(LOWEST + 1, 4096)
+        log.close_log()
+        log.open_log(service.program)
+        _serve(service, settings, _socket.socket(fileno=fd), _hang_bell())
+        status = 0
+    except BaseException as error:
+        log.error(str(error) if type(error).__name__ == "Unusable" else f"keykeeper: {log.where(error)}")
+    finally:
+        os._exit(status)
+
+
+def _hang_bell() -> int:
+    """Readable after HUP.  What the listener does at Ctrl-C is not ours to do."""
+    bell, rope = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    _signal.set_wakeup_fd(rope, warn_on_full_buffer=False)
+    _signal.signal(_signal.SIGHUP, lambda *_: None)
+    _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)  # the kernel reaps
+    return bell
+
+
+def _serve(service: Any, settings: Settings, sock: _socket.socket, bell: int) -> None:
+    """Until the listener and all its monitors are gone."""
+    import gc
+
+    from mailcore.login import sealed, tls  # noqa: F401
+
+    keys, made = tls.Keys(service, settings), monotonic()
+    gc.freeze()
+    poll = select.poll()
+    for fd in (bell, sock.fileno()):
+        poll.register(fd, select.POLLIN)
+    while True:
+        ready = dict(poll.poll(int(settings.tls_renew_seconds * 1000)))
+        if bell in ready or monotonic() - made > settings.tls_renew_seconds:
+            if bell in ready:
+                os.read(bell, 4096)
+            keys, made = _renewed(service, settings, keys), monotonic()
+        if sock.fileno() in ready and not _answer(service, settings, sock, keys):
+            return
+
+
+def _renewed(service: Any, settings: Settings, keys: Any) -> Any:
+    """Keys made anew; those at hand if that fails."""
+    from mailcore.login import tls
+
+    try:
+        return tls.Keys(service, settings)
+    except tls.Unusable as error:
+        log.error(f"the certificates in use stay: {error}")
+        return keys
+
+
+def _answer(service: Any, settings: Settings, sock: _socket.socket, keys: Any) -> bool:
+    """Fork one gatekeeper; False when nobody can ask any more."""
+    request, fds = _receive(sock, REQUEST_OCTETS, 4)
+    try:
+        if request and len(fds) == 4 and os.fork() == 0:
+            _become_gatekeeper(service, settings, request, fds, keys)
+    except OSError as error:
+        log.error(f"fork: {error.strerror}")
+    finally:
+        for fd in fds:
+            os.close(fd)
+    return bool(request)
+
+
+def _become_gatekeeper(service: Any, settings: Settings, request: bytes, fds: list[int], keys: Any) -> NoReturn:
+    """In the child: the connection in the places where descriptors of a connection are."""
+    from mailcore.login import sealed
+
+    try:
+        _signal.set_wakeup_fd(-1)
+        for number in (_signal.SIGHUP, _signal.SIGCHLD):
+            _signal.signal(number, _signal.SIG_DFL)
+        facts, seconds = marshal.loads(request)
+        peer = Peer("")
+        for name, value in facts.items():
+            setattr(peer, name, value)
+        pidfd = os.pidfd_open(os.getpid())
+        for fd, place in zip(fds, (0, 1, 3, 4), strict=True):  # they came in above LOWEST
+            os.dup2(fd, place)
+        monitor = channel.Channel(_socket.socket(fileno=3))
+        _send(_socket.socket(fileno=os.dup(3)), channel.pack(channel.POSTED, ()), (pidfd,))
+        sealed.keep(service, settings, peer, (0, 1, 4), monitor, seconds, keys)
+    finally:
+        os._exit(1)
+
+
+# --- descriptors on a socket ------------------------------------------------------------------
+
+
+def _send(sock: _socket.socket, data: bytes, fds: tuple[int, ...]) -> None:
+    rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
+    sock.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)], _socket.MSG_NOSIGNAL)
+
+
+def _receive(sock: _socket.socket, octets: int, most: int) -> tuple[bytes, list[int]]:
+    """A packet and the descriptors with it; a packet that was cut is none."""
+    data, gifts, flags, _ = sock.recvmsg(octets, _socket.CMSG_SPACE(4 * most), _socket.MSG_CMSG_CLOEXEC)
+    fds = [
+        int.from_bytes(gift[at : at + 4], sys.byteorder)
+        for level, kind, gift in gifts
+        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
+        for at in range(0, len(gift), 4)
+    ]
+    return b"" if flags & _socket.MSG_TRUNC else data, fds
