@@ -4,6 +4,7 @@
 # make cert     key and certificate for TLS; CERT='--batch --common-name mail.example.org' and the like
 # make install  PREFIX=/usr/local DESTDIR=   the servers for inetd, xinetd or systemd, and `mailcore`
 # make uninstall  takes all of that away again (not the certificate, nor anybody's secrets)
+# make lock     newer third parties for `make install`, into requirements.txt
 # make clean    removes the virtual environment, the demo and all that tools left behind
 
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
@@ -15,6 +16,7 @@ COMMANDS = $(PREFIX)/bin
 MAN = $(PREFIX)/share/man
 LIBRARY = $(PREFIX)/lib/mailcore
 DOC = $(PREFIX)/share/doc/mailcore
+STATE = /var/lib/mailcore
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -30,11 +32,11 @@ define REQUIREMENTS
 import configparser
 setup = configparser.ConfigParser()
 setup.read("setup.cfg")
-print(*setup["options"]["install_requires"].split())
+print(*setup["options"]["install_requires"].split(), sep="\n")
 endef
 export REQUIREMENTS
 
-.PHONY: run test lint cert install vendor uninstall clean venv
+.PHONY: run test lint cert install vendor lock uninstall clean venv
 
 run: $(VENV)/installed
 	@exec $(BIN)/python -m mailcore.tools demo
@@ -72,7 +74,7 @@ install: vendor
 	    done || exit 1; \
 	done
 	$(BIN)/python -m compileall -q -f -s "$(DESTDIR)" "$(DESTDIR)$(LIBRARY)"
-	install -d "$(DESTDIR)$(LIBEXEC)" "$(DESTDIR)$(COMMANDS)"
+	install -d "$(DESTDIR)$(LIBEXEC)" "$(DESTDIR)$(COMMANDS)" "$(DESTDIR)$(STATE)"
 	$(call launcher,imapd.__main__,$(LIBEXEC)/imapd)
 	$(call launcher,ipop3d.__main__,$(LIBEXEC)/ipop3d)
 	$(call launcher,mailcore.poppassd.__main__,$(LIBEXEC)/poppassd)
@@ -106,9 +108,18 @@ endef
 
 vendor: $(VENV)/installed
 	rm -rf "$(DESTDIR)$(LIBRARY)/vendor"
-	$(PIP) install --no-compile --target "$(DESTDIR)$(LIBRARY)/vendor" \
-	    $$($(BIN)/python -c "$$REQUIREMENTS")
+	$(PIP) install --no-compile --no-deps --require-hashes --target "$(DESTDIR)$(LIBRARY)/vendor" \
+	    --requirement requirements.txt
 	rm -rf "$(DESTDIR)$(LIBRARY)/vendor/bin"
+
+# Newer versions of the third parties: look at what changed, run the tests, commit requirements.txt.
+lock: $(VENV)/installed
+	$(PIP) install pip-tools
+	@$(BIN)/python -c "$$REQUIREMENTS" | $(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-header \
+	    --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-options --strip-extras \
+	    --output-file $(VENV)/locked - && \
+	{ sed -n '/^#/p;/^[^#]/q' requirements.txt; sed '/^#/d' $(VENV)/locked; } > $(VENV)/requirements && \
+	mv $(VENV)/requirements requirements.txt
 
 uninstall:
 	@for server in $(SERVERS) mlock; do rm -f "$(DESTDIR)$(LIBEXEC)/$$server"; done

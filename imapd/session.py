@@ -97,13 +97,7 @@ class Session:
                 yield from intake.command(self)
                 yield from self._obey()
             except MailError as error:
-                yield from self._complain(error)
-            except Ending:
-                raise
-            except Exception as error:  # our own fault: the client hears an id, the log the rest
-                if self.stranger:
-                    raise  # the gatekeeper cannot write logs; it tells the monitor
-                raise Goodbye(f"Internal error [{log.tracebacks(error)}]") from error
+                yield from self._complain(error)  # our own faults fly on: the monitor logs them and says BYE
 
     def _obey(self) -> Speech:
         """One whole command: look it up, run it, tell the news, say OK."""
@@ -349,7 +343,7 @@ class Service:
 
 
 def _welcomed(session: Session, account: Account, entry: Entry | None) -> Speech:
-    """PREAUTH or the login's OK, then the conversation; in between the logged-in half is imported."""
+    """PREAUTH or the login's OK, then the conversation; in between the logged-in half is imported and fenced in."""
     yield from encode(_welcome(session, entry))
     yield from _send(session.wire)
     from imapd import authenticated, extensions
@@ -357,6 +351,7 @@ def _welcomed(session: Session, account: Account, entry: Entry | None) -> Speech
 
     extensions.load()
     session.store = Store(account.name, account.home, session.settings, account.location)
+    yield session.store.territory()
     session.commands = session.allowed(authenticated.command)
     yield from session.talk()
 

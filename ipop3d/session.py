@@ -210,6 +210,7 @@ class Service:
         session = Session(settings, peer, wire, transaction.command, LINE_OCTETS)
         host = peer.host
         store = Store(account.name, account.home, settings, account.location)
+        yield store.territory(names=False)
         try:
             box = store.open("INBOX")
             session.drop = Drop(box)

@@ -6,8 +6,11 @@ DESIGN.md says why; here they are kept true.
 from __future__ import annotations
 
 import ast
+import configparser
+import io
 import os
 import subprocess
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,7 @@ THIRD_PARTY_DOORS = {
     "syslog": {"mailcore.log"},
 }
 NEVER = {"email", "mailbox", "imaplib", "poplib", "asyncio", "dataclasses", "logging", "pickle", "subprocess", "enum"}
+NEVER |= {"marshal", "shelve", "yaml", "code", "codeop", "runpy", "pty", "xmlrpc", "multiprocessing"}
 NEVER_BUT = {"subprocess": {"mailcore.tools.demo"}}
 
 # Loaded at the greeting of a cold start: nothing of these (DESIGN.md, "What a start may cost").
@@ -122,15 +126,102 @@ def test_third_parties_have_one_door(path: Path) -> None:
             assert here in NEVER_BUT.get(outsider, ()), f"{here} imports {outsider}"
 
 
+# Who may start a program (S63): by which call, called what, out of which constant of the module.
+STARTERS = {
+    "mailcore.store.locking": ("posix_spawn", "program", "DOTLOCKFILE"),
+    "mailcore.store.mlock": ("posix_spawn", "program", "PROGRAMS"),
+}
+START_CALLS = ("system", "popen", "fork_exec", "execl", "execle", "execlp", "execlpe", "execv", "execve", "execvp",
+               "execvpe", "posix_spawn", "posix_spawnp", "spawnl", "spawnle", "spawnlp", "spawnlpe", "spawnv",
+               "spawnve", "spawnvp", "spawnvpe", "startfile")  # fmt: skip
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_no_shell_no_eval(path: Path) -> None:
     """S63: nothing that a stranger says is ever run."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    here = module_name(path)
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in ("eval", "exec", "compile"), f"{path}: {node.func.id}"
-        if isinstance(node, ast.Attribute):
-            assert node.attr not in ("system", "popen"), f"{path}: {node.attr}"
+            assert node.func.id not in ("eval", "exec", "compile", "__import__"), f"{path}: {node.func.id}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in START_CALLS:
+            call, name, constant = STARTERS.get(here, ("", "", ""))
+            assert node.func.attr == call, f"{path}: {node.func.attr}"
+            assert isinstance(node.args[0], ast.Name) and node.args[0].id == name
+            assert _is_absolute(_constant(tree, constant)), f"{path}: {constant} is no absolute path"
+        assert not (isinstance(node, ast.keyword) and node.arg == "shell"), f"{path}: shell="
     assert "assert " not in [line.lstrip()[:7] for line in path.read_text().splitlines()], "assert is gone under -O"
+
+
+def _is_absolute(value: object) -> bool:
+    return all(path.startswith("/") for path in ((value,) if isinstance(value, str) else tuple(value)))  # type: ignore[arg-type]
+
+
+def _constant(tree: ast.Module, name: str) -> object:
+    """What a module gives to a name."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"{name} is no constant")
+
+
+# What root runs (S1; DESIGN.md, "Code that root runs"), and how many lines of code it may be.
+ROOT_CODE = {
+    "mailcore.login.arrival": 60, "mailcore.login.access": 180, "mailcore.login.accounts": 100,
+    "mailcore.login.networks": 60, "mailcore.login.wrappers": 280, "mailcore.login.names": 60,
+    "mailcore.login.caps": 90, "mailcore.login.ledger": 70, "mailcore.login.pace": 50, "mailcore.login.rundir": 60,
+    "mailcore.login.listener": 220, "mailcore.login.keykeeper": 180, "mailcore.login.certificates": 80,
+    "mailcore.login.monitor": 440, "mailcore.login.channel": 200,
+    "mailcore.login.privileges": 230, "mailcore.login.provisions": 90, "mailcore.login.syscalls": 70,
+    "mailcore.settings": 170, "mailcore.log": 80,
+}  # fmt: skip
+CHECKER_CODE = {  # root too, but in a process of its own for one password
+    "mailcore.login.checker": 300, "mailcore.login.pam": 200, "mailcore.login.passwords": 260,
+    "mailcore.login.secrets": 260, "mailcore.login.digests": 60, "mailcore.login.scram": 260,
+    "mailcore.login.change": 280, "mailcore.login.sources": 60, "mailcore.login.shadow": 120,
+    "mailcore.login.verifiers": 120,
+}  # fmt: skip
+
+
+def code_lines(path: Path) -> int:
+    """Lines with code on them: no comments, no docstrings, no blank lines."""
+    text = path.read_text()
+    prose: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
+            first = node.body[0]
+            prose.update(range(first.lineno, (first.end_lineno or 0) + 1))
+    nothing = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    code: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in nothing:
+            code.update(range(token.start[0], token.end[0] + 1))
+    return len(code - prose)
+
+
+@pytest.mark.parametrize("table", [ROOT_CODE, CHECKER_CODE], ids=["connection", "checker"])
+def test_root_runs_little(table: dict[str, int]) -> None:
+    counts = {module: code_lines(ROOT.joinpath(*module.split(".")).with_suffix(".py")) for module in table}
+    print(*(f"{count:5} {module}" for module, count in counts.items()), f"{sum(counts.values()):5} lines", sep="\n")
+    grown = {module: count for module, count in counts.items() if count > table[module]}
+    assert not grown, f"more code for root: {grown}"
+
+
+def test_design_lists_what_root_runs() -> None:
+    design = (ROOT / "DESIGN.md").read_text()
+    for module in (*ROOT_CODE, *CHECKER_CODE):
+        assert module.rpartition(".")[2] in design.partition("Code that root runs")[2][:1200], module
+
+
+def test_the_lock_is_of_what_setup_asks_for() -> None:
+    """S64: every dependency has one version and the hashes of its files."""
+    text = (ROOT / "requirements.txt").read_text()
+    pins = [block for block in text.replace("\\\n", " ").splitlines() if block and not block.startswith("#")]
+    names = {pin.split("==")[0].lower() for pin in pins}
+    assert all("==" in pin and "--hash=sha256:" in pin for pin in pins)
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert {wish.split(">=")[0].lower() for wish in setup["options"]["install_requires"].split()} <= names
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)

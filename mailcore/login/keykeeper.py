@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import _socket
-import marshal
+import json
 import os
 import select
 import sys
@@ -55,8 +55,7 @@ class Keykeeper:
 
     def ask(self, peer: Peer, seconds: float, fds: tuple[int, int, int, int]) -> None:
         """Have a gatekeeper for these descriptors (in, out, channel, clear); OSError if nobody is there."""
-        facts = {name: getattr(peer, name) for name in Peer.__slots__}
-        _send(self.sock, marshal.dumps((facts, seconds)), fds)
+        _send(self.sock, json.dumps([_facts(peer), seconds]).encode(), fds)
 
 
 def start(service: Any, settings: Settings) -> Keykeeper | None:
@@ -173,10 +172,8 @@ def _become_gatekeeper(service: Any, settings: Settings, request: bytes, fds: li
         _signal.set_wakeup_fd(-1)
         for number in (_signal.SIGHUP, _signal.SIGCHLD):
             _signal.signal(number, _signal.SIG_DFL)
-        facts, seconds = marshal.loads(request)
-        peer = Peer("")
-        for name, value in facts.items():
-            setattr(peer, name, value)
+        facts, seconds = json.loads(request)
+        peer = _peer(facts)
         pidfd = os.pidfd_open(os.getpid())
         for fd, place in zip(fds, (0, 1, 3, 4), strict=True):  # they came in above LOWEST
             os.dup2(fd, place)
@@ -185,6 +182,25 @@ def _become_gatekeeper(service: Any, settings: Settings, request: bytes, fds: li
         sealed.keep(service, settings, peer, (0, 1, 4), monitor, seconds, keys)
     finally:
         os._exit(1)
+
+
+# --- a peer on a socket ----------------------------------------------------------------------
+
+_FOUND_LATER = ("bindings", "certificate")  # in the handshake
+
+
+def _facts(peer: Peer) -> dict[str, Any]:
+    """What is known of a peer, as JSON knows it."""
+    facts = {name: getattr(peer, name) for name in Peer.__slots__ if name not in _FOUND_LATER}
+    return facts | {"sources": sorted(peer.sources), "stamp": peer.stamp.decode("ascii")}
+
+
+def _peer(facts: dict[str, Any]) -> Peer:
+    peer = Peer("")
+    for name, value in facts.items():
+        setattr(peer, name, value)
+    peer.sources, peer.stamp = frozenset(facts["sources"]), facts["stamp"].encode("ascii")
+    return peer
 
 
 # --- descriptors on a socket ------------------------------------------------------------------

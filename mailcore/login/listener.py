@@ -122,7 +122,9 @@ class Listener:
         import mailcore.login.pace
         import mailcore.login.pam
         import mailcore.login.privileges
+        import mailcore.login.provisions
         import mailcore.login.proxy
+        import mailcore.login.seccomp
         import mailcore.login.shadow
         import mailcore.login.wrappers  # noqa: F401
 

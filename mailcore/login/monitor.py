@@ -69,7 +69,10 @@ def serve(
         return 1
     except Exception as error:
         return _sorry(service, error, in_fd, out_fd)
-    return _session(service, settings, peer, account, entry, in_fd, out_fd)
+    try:
+        return _session(service, settings, peer, account, entry, in_fd, out_fd)
+    except Exception as error:
+        return _sorry(service, error, in_fd, out_fd)
 
 
 def _turn_away(service: Any, text: str, in_fd: int, out_fd: int) -> int:
@@ -89,30 +92,37 @@ def _change_to(account: Account, settings: Settings) -> None:
     from mailcore.login import privileges
 
     if os.geteuid() == 0:
-        try:
-            privileges.provide_inbox(account.location or settings.mail_location, account)
-        except OSError as error:
-            log.warning(f"INBOX of {_word(account.name)} cannot be made: {error.strerror}")
+        from mailcore.login import provisions
+
+        provisions.provide(settings, account)
     privileges.become(account)
 
 
 def _session(
     service: Any, settings: Settings, peer: Peer, account: Account, entry: Entry | None, in_fd: int, out_fd: int
 ) -> int:
-    """The conversation after login, as the user; it tells why it ended, or logs that itself (None)."""
+    """The conversation after login, as the user; it tells why it ended, or logs that itself (None).
+
+    It asks one question, to be fenced in: when its greeting is out, and before it looks at mail or
+    at what the client says next.
+    """
+    from mailcore.login import privileges
+
     dialogue = Dialogue(in_fd, out_fd)
     dialogue.obey_signals()
     dialogue.wake_for_signals()
     try:
-        reason = dialogue.converse(service.session(settings, peer, account, entry))
+        reason = dialogue.converse(
+            service.session(settings, peer, account, entry), lambda territory: privileges.fence(settings, territory)
+        )
     except Ending as ending:
         reason = ending.reason
         if ending.text and not isinstance(ending, Hangup):
             dialogue.say(service.sorry(ending.text))
             dialogue.finish()
-    except Exception as error:
+    except Exception:
         dialogue.finish()
-        return _sorry(service, error, in_fd, out_fd)
+        raise
     if reason:
         log.info(f"{log.clean(str(reason))} user={_word(account.name)} host={_word(peer.host)}")
     return 0
@@ -496,8 +506,9 @@ class Monitor:
 
     def _ask_checker(self, kind: str, kept: bytes, only_refuse: bool) -> tuple[str, Verdict, bytes]:
         """Fork a checker, which takes the question from the channel, and read its report."""
-        from mailcore.login import checker
+        from mailcore.login import checker, privileges
 
+        privileges.keep_secrets()  # the checker inherits it, and a fault here shows no more than one there
         reader, writer = channel.pair()
         pid = fork()
         if pid == 0:

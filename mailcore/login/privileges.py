@@ -5,24 +5,26 @@ makes the session: the user, for good.  Each verifies at run time that there is 
 and raises `NotSafe` if there is one; nothing goes on after that.  Not started by root, both
 leave out what only root can do.
 
-Seccomp and Landlock come here too, as the last step of each.
+`fence` then takes from the session what it does not need of the user's rights: it reaches
+the user's mail and no other file, starts no program, speaks to nobody but the client.  How
+Landlock and seccomp do it is in landlock.py and seccomp.py.
 """
 
 from __future__ import annotations
 
 import os
-from stat import S_ISDIR
+
+from mailcore import log
+from mailcore.login import landlock, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
+    from typing import Any
 
     from mailcore.login.accounts import Account
     from mailcore.settings import Settings
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-PR_SET_DUMPABLE = 4
-PR_SET_NO_NEW_PRIVS = 38
 SIGKILL = 9
 
 ROOM_OCTETS = 64 * 1024 * 1024  # what a gatekeeper may allocate on top of what it has
@@ -41,23 +43,19 @@ def keep_secrets() -> None:
     """No core dump, no ptrace: call it before the first secret is read."""
     import resource
 
-    _prctl(PR_SET_DUMPABLE, 0)
+    _set(syscalls.PR_SET_DUMPABLE, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def die_with(parent: int) -> None:
     """When `parent`, which forked us, ends, so do we."""
-    _prctl(PR_SET_PDEATHSIG, SIGKILL)
+    _set(syscalls.PR_SET_PDEATHSIG, SIGKILL)
     if os.getppid() != parent:
         os._exit(1)  # it ended before we could ask for it
 
 
-def _prctl(option: int, value: int) -> None:
-    """prctl(2) without the ctypes package, which would double the cost of a start."""
-    import _ctypes
-
-    call = _ctypes.dlsym(_ctypes.dlopen(None, os.RTLD_NOW), "prctl")  # type: ignore[arg-type]
-    if _ctypes.call_function(call, (option, value, 0, 0, 0)) != 0:
+def _set(option: int, value: int) -> None:
+    if syscalls.prctl(option, value) != 0:
         raise NotSafe(f"prctl({option}, {value}) failed")
 
 
@@ -67,17 +65,29 @@ def _prctl(option: int, value: int) -> None:
 def confine(settings: Settings, keep: Collection[int], parent: int, cpu_seconds: int = CPU_SECONDS) -> None:
     """Nobody, in an empty directory, with the descriptors `keep` and not one more.
 
-    With a `parent` it ends when that ends.
+    With a `parent` it ends when that ends.  Landlock and seccomp come last, where the kernel has
+    them; both work without root too.
     """
+    from mailcore.login import seccomp
+
     octets = _address_space()
     keep_secrets()
     if os.geteuid() == 0:
         _lock_in(settings.gatekeeper_user, settings.gatekeeper_root)
     if parent:
         die_with(parent)  # a change of user clears it, so after that
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    _set(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    _enclose(())
     _close_others(keep)
     _limit(_lowest_free(keep), octets + ROOM_OCTETS, cpu_seconds)
+    seccomp.keep_to_gatekeeping()
+
+
+def _enclose(places: Iterable[tuple[str, str]]) -> bool:
+    try:
+        return landlock.enclose(places)
+    except OSError as error:
+        raise NotSafe(str(error)) from None
 
 
 def _lock_in(user: str, root: str) -> None:
@@ -93,6 +103,8 @@ def _lock_in(user: str, root: str) -> None:
     _enter_empty(root)
     os.setgroups([])
     _change(entry.pw_uid, entry.pw_gid, status_fd)
+    if os.getgroups():
+        raise NotSafe("groups are left")
 
 
 def _enter_empty(root: str) -> None:
@@ -137,9 +149,16 @@ def _limit(descriptors: int, octets: int, cpu_seconds: int) -> None:
         (resource.RLIMIT_NOFILE, descriptors),
         (resource.RLIMIT_AS, octets),
     ):
-        hard = resource.getrlimit(limit)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (value, value))
+        _lower(limit, value)
+
+
+def _lower(limit: int, value: int) -> None:
+    """For good, and never up."""
+    import resource
+
+    hard = resource.getrlimit(limit)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (value, value))
 
 
 def _address_space() -> int:
@@ -160,8 +179,11 @@ def become(account: Account) -> None:
         if account.uid <= 0 or account.gid < 0:
             raise NotSafe(f"uid {account.uid} gid {account.gid} is no user for a session")
         status_fd = _open_status()
-        os.setgroups(groups(account))
+        members = groups(account)
+        os.setgroups(members)
         _change(account.uid, account.gid, status_fd)
+        if not set(os.getgroups()) <= {*members, account.gid}:
+            raise NotSafe("groups are left")
     os.umask(UMASK)
     os.environ["HOME"] = account.home
     os.environ["USER"] = os.environ["LOGNAME"] = account.name
@@ -226,57 +248,47 @@ def _capabilities(status_fd: int) -> int:
     return left
 
 
-# --- files made for a user ---------------------------------------------------------------
+# --- the fence around the session ----------------------------------------------------------
+
+# What Python, its C libraries and the store read; all of it is closed to the user's writing anyway.
+LIBRARY = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo")
+READ = (
+    "/etc/ld.so.cache", "/etc/localtime", "/etc/machine-id", "/dev/urandom", "/dev/random", "/proc/self",
+    "/proc/meminfo", "/proc/filesystems",
+)  # fmt: skip
 
 
-def provide_inbox(location: str, account: Account) -> None:
-    """Make the INBOX file that `location` names if it is missing and only root can make it.
+def fence(settings: Settings, territory: Any) -> None:
+    """Limit the session's memory, and let it reach no more than its territory and what Python needs.
 
-    Only where every directory on the way belongs to root and is closed to the user, so that
-    nobody else can have put anything there; everywhere else the session makes its own.
+    `territory.enter()` gives places (path, word of landlock.py); what it needs to start, it starts then.
+
+    What the kernel cannot do is left out; NotSafe is raised for what it could and did not.
     """
-    path = inbox_path(location, account.name)
-    if not path:
+    import resource
+
+    keep_secrets()
+    _lower(resource.RLIMIT_DATA, settings.session_octets)
+    if not settings.confine_session:
+        log.info("confine_session is false: the session may do whatever its user may")
         return
-    directory, name = os.path.split(path)
-    if os.path.lexists(path) or not _trusted(directory, account):
-        return
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    dir_fd = os.open(directory, flags)
-    try:
-        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=dir_fd)
-        # in a directory with the setgid bit (Debian's /var/mail) the group is the directory's already
-        os.fchown(fd, account.uid, -1 if os.fstat(dir_fd).st_mode & 0o2000 else account.gid)
-        os.close(fd)
-    except FileExistsError:
-        pass  # a delivery came first
-    finally:
-        os.close(dir_fd)
+    from mailcore.login import seccomp
+
+    places = territory.enter()  # before no_new_privs: what it starts may run the setgid lock helper
+    _set(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    if not _enclose([*places, *_needed()]):
+        log.debug("this kernel has no Landlock: the session may reach whatever its user may")
+    if not seccomp.keep_to_mail():
+        log.debug("this kernel has no seccomp for us: the session may make any system call")
 
 
-def inbox_path(location: str, user: str) -> str:
-    """INBOX's path in a mail_location, only %u expanded, once; "" if there is none for us to make."""
-    if not user or "/" in user or "\0" in user or user.startswith("."):
-        return ""
-    for part in location.split(":"):
-        if part.startswith("INBOX=/"):
-            before, percent, after = part[len("INBOX=") :].partition("%u")
-            path = before + user + after if percent else before
-            return "" if "%" in before + after or not os.path.basename(path) else path
-    return ""
+def _needed() -> list[tuple[str, str]]:
+    """What is read from wherever this Python stands, and /dev/null."""
+    import sys
 
+    import mailcore
 
-def _trusted(directory: str, account: Account) -> bool:
-    """Only root may change what is on the way to `directory`, followed as written and as resolved."""
-    members = groups(account)
-    for path in {directory, os.path.realpath(directory)}:
-        parts = path.split("/")
-        for end in range(1, len(parts) + 1):
-            try:
-                status = os.lstat("/".join(parts[:end]) or "/")
-            except OSError:
-                return False
-            writable = status.st_mode & (0o022 if status.st_gid in members else 0o002)
-            if status.st_uid != 0 or (S_ISDIR(status.st_mode) and writable):
-                return False
-    return True
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(mailcore.__file__)))
+    code = [ours, *(path for path in sys.path if path.startswith("/") and path != "/")]
+    prefixes = {os.path.join(prefix, "lib") for prefix in (sys.prefix, sys.base_prefix, sys.base_exec_prefix)}
+    return [(path, "read") for path in (*code, *prefixes, *LIBRARY, *READ)] + [("/dev/null", "write")]

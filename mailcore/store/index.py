@@ -69,10 +69,12 @@ def find_home(settings: Settings, user: str, home: str) -> str:
     if given:
         path = given.replace("%u", user).replace("%h", home)
         return _made(home + path[1:] if path.startswith("~") else path)
-    shared = os.path.join(SHARED_HOME, user)
+    shared, own = os.path.join(SHARED_HOME, user), os.path.join(home, OWN_HOME)
+    if home and os.path.exists(os.path.join(own, NAME)):
+        return own  # from before there was a shared one: its journals must be found
     if user and "/" not in user and user not in (".", "..") and os.path.isdir(shared) and os.access(shared, os.W_OK):
         return shared
-    return _made(os.path.join(home, OWN_HOME)) if home and os.path.isdir(home) else ""
+    return _made(own) if home and os.path.isdir(home) else ""
 
 
 def _made(path: str) -> str:

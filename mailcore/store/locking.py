@@ -33,9 +33,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailcore.settings import Settings
     from mailcore.store.mlock import Mlock
+    from mailcore.store.territory import Steward
 
 FIRST_PAUSES_SECONDS = (0.002, 0.005, 0.01, 0.02)
 DOTLOCKFILE = "/usr/bin/dotlockfile"  # liblockfile's, setgid mail on Debian
+deputy: Steward | None = None  # who makes dot locks where we may not run programs (territory.py)
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
 _NOT_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
 
@@ -155,12 +157,12 @@ def _flock(fd: int, exclusive: bool) -> bool:
 class Dotlock:
     """FILE.lock, made so that it works over NFS too: link(2), then count the links."""
 
-    __slots__ = ("_fd", "_helper", "_mine", "_mlock", "path", "stale_seconds")
+    __slots__ = ("_helper", "_mine", "_mlock", "mail_fd", "path", "stale_seconds")
 
     def __init__(self, path: str, stale_seconds: float, fd: int = -1) -> None:
         self.path = path + ".lock"
         self.stale_seconds = stale_seconds
-        self._fd = fd  # the mail file, for UW's mlock to look at
+        self.mail_fd = fd  # the mail file, for UW's mlock to look at
         self._mlock: Mlock | None = None
         self._mine: tuple[int, int, int] | None = None  # device, inode, mtime of the lock we made
         self._helper = False
@@ -178,7 +180,10 @@ class Dotlock:
         """Remove it if it is still ours."""
         if self._helper:
             self._helper = False
-            _run(DOTLOCKFILE, "-u", self.path)
+            if deputy is not None:
+                deputy.unlock()
+            else:
+                _run(DOTLOCKFILE, "-u", self.path)
         mlock, self._mlock = self._mlock, None
         if mlock is not None:
             mlock.release()
@@ -253,6 +258,9 @@ class Dotlock:
 
     def _ask_helper(self, error: OSError) -> None:
         """Have a setgid program make it, where the directory is not ours: liblockfile's, else UW's."""
+        if deputy is not None:
+            self._helper = deputy.lock(self.path)
+            return
         if not os.access(DOTLOCKFILE, os.X_OK):
             self._ask_mlock(error)
             return
@@ -268,10 +276,10 @@ class Dotlock:
     def _ask_mlock(self, error: OSError) -> None:
         from mailcore.store.mlock import Mlock, find
 
-        program = find() if self._fd >= 0 else ""
+        program = find() if self.mail_fd >= 0 else ""
         if not program:
             raise error
-        mlock = Mlock(program, self._fd, self.path.removesuffix(".lock"))
+        mlock = Mlock(program, self.mail_fd, self.path.removesuffix(".lock"))
         if mlock.locked():
             self._mlock = mlock
         else:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from mailcore.settings import Settings
     from mailcore.store.index import Index
     from mailcore.store.mailbox import Mailbox
+    from mailcore.store.territory import Territory
 
     Attributes = list[str]
     Listed = Iterator[tuple[str, Attributes]]
@@ -104,6 +105,12 @@ class Store:
                 vars(settings)["index_directory"] = self.location.index
             self._index = Index(settings, self.user, self.home)
         return self._index
+
+    def territory(self, names: bool = True) -> Territory:
+        """Where this store reaches on the disk; without `names` INBOX is the only mailbox."""
+        from mailcore.store.territory import Territory
+
+        return Territory(self, names)
 
     # --- names -------------------------------------------------------------------------
 

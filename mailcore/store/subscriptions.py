@@ -26,6 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mailcore.store.territory import Steward
+
 NAME = ".mailboxlist"
 DOVECOT = ".subscriptions"
 LIST_OCTETS = 4 * 1024 * 1024  # read no more of a list
@@ -36,15 +38,52 @@ TRIES = 10  # how often a foreign writer may come between
 FILE_MODE = 0o600
 
 
+class ListFile:
+    """The list's file, opened and replaced here; a fenced session's steward has the same (territory.py)."""
+
+    __slots__ = ("_fresh", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._fresh = ""
+
+    def home(self) -> int:
+        """The directory, for its lock and for fsync."""
+        return os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def read(self) -> int:
+        """The list; never waits for the other end of a FIFO."""
+        return os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+    def fresh(self) -> int:
+        """A new file, for `put` or `drop`."""
+        path = f"{self.path}.{os.getpid()}.{os.urandom(4).hex()}"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+        self._fresh = path
+        return fd
+
+    def put(self) -> None:
+        """The new file is the list."""
+        os.rename(self._fresh, self.path)
+        self._fresh = ""
+
+    def drop(self) -> None:
+        """The new file goes, if there is one."""
+        path, self._fresh = self._fresh, ""
+        if path:
+            os.unlink(path)
+
+
 class Subscriptions:
     """The list of one user; `root` is the mail root, where Dovecot keeps its own list."""
 
-    __slots__ = ("_dovecot", "_home", "path")
+    __slots__ = ("_dovecot", "_home", "file", "path")
 
     def __init__(self, home: str, root: str) -> None:
         self._home = home
         self._dovecot = os.path.join(root, DOVECOT)
         self.path = os.path.join(home, NAME)
+        self.file: ListFile | Steward = ListFile(self.path)
 
     def names(self) -> list[str]:
         """The lines of the list in their order, doubles once."""
@@ -71,7 +110,7 @@ class Subscriptions:
     def _read(self) -> tuple[list[str], tuple[int, int, int]]:
         """The names, and what the file's stat(2) was (zeros: there is no file)."""
         try:
-            with open(self.path, "rb", opener=_opener) as file:
+            with open(self.file.read(), "rb") as file:
                 return _lines(file.read(LIST_OCTETS)), _state(file.fileno())
         except FileNotFoundError:
             return self._read_dovecot(), (0, 0, 0)
@@ -93,7 +132,7 @@ class Subscriptions:
     def _change(self, change: Callable[[list[str]], list[str]]) -> bool:
         """Replace the list by `change` of it; False when that is no change."""
         try:
-            home = os.open(self._home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            home = self.file.home()
         except OSError as error:
             raise _judged(error, self._home) from None
         try:
@@ -113,9 +152,7 @@ class Subscriptions:
 
     def _replace(self, names: list[str], state: tuple[int, int, int], home: int) -> bool:
         """Put a new file in place of the one that had `state`; False: it is another one by now."""
-        fresh = f"{self.path}.{os.getpid()}.{os.urandom(4).hex()}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(fresh, flags, FILE_MODE)
+        fd = self.file.fresh()
         try:
             with open(fd, "wb") as file:
                 file.write("".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape"))
@@ -124,13 +161,11 @@ class Subscriptions:
                 os.fsync(fd)
             if _state(self.path) != state:
                 return False
-            os.rename(fresh, self.path)
-            fresh = ""
+            self.file.put()
             os.fsync(home)
             return True
         finally:
-            if fresh:
-                os.unlink(fresh)
+            self.file.drop()
 
 
 def _opener(path: str, flags: int) -> int:

@@ -32,7 +32,7 @@ class Speaker:
             step = self.talk.send(data)
             if isinstance(step, Wait):
                 return said
-            said, data = said + step, None
+            said, data = said + (step if isinstance(step, bytes) else b""), None
 
     def say(self, line: bytes) -> list[bytes]:
         return self._hear(b"t " + line + b"\r\n").split(b"\r\n")[:-1]

@@ -25,7 +25,7 @@ def prefix(tmp_path_factory):
     prefix = tmp_path_factory.mktemp("prefix")
     for folder in (prefix, *prefix.parents[:2]):
         folder.chmod(0o755)
-    make("install", f"PREFIX={prefix}")
+    make("install", f"PREFIX={prefix}", f"STATE={prefix}/state")
     yield prefix
     make("uninstall", f"PREFIX={prefix}")
     assert [path for path in prefix.rglob("*") if not path.is_dir()] == []

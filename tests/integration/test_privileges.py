@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from tests.integration.machine import (
     status,
     wait_for,
 )  # fmt: skip
+from tests.playground import interpreter, tree
 
 NOTHING = "0" * 16
 NOBODY = "65534"
@@ -60,6 +63,16 @@ def log_in(line, fred):
         assert line.ask(f"PASS {PASSWORD}").startswith("+OK")
 
 
+def shared(pid, other):
+    """The descriptors that two processes both hold, apart from /dev/null."""
+    return set(descriptors(pid).values()) & set(descriptors(other).values()) - {"/dev/null"}
+
+
+def wait_until_fenced(line):
+    """The OK of a login goes out first; the next answer comes from behind the fence."""
+    line.ask("c NOOP" if line.imap else "NOOP")
+
+
 def test_before_login(line):
     speak(line)
     (gatekeeper,) = children(line.monitor)
@@ -70,6 +83,7 @@ def test_before_login(line):
     assert keeper["Groups"] == []
     assert keeper["CapEff"] == keeper["CapPrm"] == keeper["CapAmb"] == [NOTHING]
     assert keeper["NoNewPrivs"] == ["1"]
+    assert keeper["Seccomp"] == ["2"]
     assert os.readlink(f"/proc/{gatekeeper}/root") == "/run/mailcore/empty"
     assert os.listdir(f"/proc/{gatekeeper}/root/") == []
     held = descriptors(gatekeeper)
@@ -79,29 +93,48 @@ def test_before_login(line):
     assert os.stat(f"/proc/{gatekeeper}/mem").st_uid == 0  # not dumpable: /proc shows it as root's
 
 
+def test_the_monitor_dumps_no_core_once_there_is_a_password(line, fred):
+    """S40; before that it has no secret and never reads one, the checker inherits it."""
+    line.ask(f"b LOGIN {fred.name} wrong" if line.imap else f"USER {fred.name}")
+    if not line.imap:
+        line.ask("PASS wrong")
+    assert limits(line.monitor)["Max core file size"] == ["0", "0"]
+
+
+def limits(pid):
+    with open(f"/proc/{pid}/limits") as table:
+        return {row[:25].strip(): row[25:67].split() for row in list(table)[1:]}
+
+
 def test_the_limits_of_the_gatekeeper(line):
     speak(line)
     (gatekeeper,) = children(line.monitor)
-    limits = {}
-    with open(f"/proc/{gatekeeper}/limits") as table:
-        for row in list(table)[1:]:
-            limits[row[:25].strip()] = row[25:67].split()
-    assert limits["Max core file size"] == ["0", "0"]
-    assert limits["Max processes"] == ["0", "0"]
-    assert limits["Max open files"] == ["2", "2"]
-    assert int(limits["Max cpu time"][1]) <= 20
-    assert int(limits["Max address space"][1]) < 1 << 30
+    of = limits(gatekeeper)
+    assert of["Max core file size"] == ["0", "0"]
+    assert of["Max processes"] == ["0", "0"]
+    assert of["Max open files"] == ["2", "2"]
+    assert int(of["Max cpu time"][1]) <= 20
+    assert int(of["Max address space"][1]) < 1 << 30
 
 
 def test_after_login(line, fred):
     log_in(line, fred)
-    assert children(line.monitor) == []
+    wait_until_fenced(line)
+    for steward in children(line.monitor):  # not the user's spool directory, or folders: somebody must lock
+        assert status(steward)["Uid"] == [str(fred.uid)] * 4
+        assert status(steward)["CapPrm"] == [NOTHING]
+        wait_for(lambda pid=steward: not shared(pid, line.monitor), "the steward to let go")
     session = status(line.monitor)
     assert session["Uid"] == [str(fred.uid)] * 4
     assert session["Gid"] == [str(fred.gid)] * 4
     assert session["Groups"] == [str(fred.gid)]
     assert session["CapEff"] == session["CapPrm"] == session["CapAmb"] == [NOTHING]
     assert session["Umask"] == ["0077"]
+    assert session["NoNewPrivs"] == ["1"]
+    assert session["Seccomp"] == ["2"]
+    of = limits(line.monitor)
+    assert of["Max core file size"] == ["0", "0"]
+    assert of["Max data size"] == [str(256 << 20)] * 2
     assert os.readlink(f"/proc/{line.monitor}/cwd") == str(fred.home)
     assert os.readlink(f"/proc/{line.monitor}/root") == "/"
     held = descriptors(line.monitor)
@@ -184,3 +217,156 @@ def test_no_octet_from_the_client_is_read_by_root(tmp_path, fred):
                 readers += 1
                 assert dropped, f"{path.name}: {row}"
     assert readers >= 3
+
+
+SPY = """
+import os, sys
+sys.path[:0] = [{tree!r}]
+from mailcore.store import namespace
+was = namespace.Store.open
+def open_(store, name, readonly=False):
+    import socket
+    told = []
+    for path in {paths!r}:
+        try:
+            os.close(os.open(path, os.O_RDONLY))
+            told.append("open")
+        except PermissionError:
+            told.append("closed")
+    for call in (lambda: socket.create_connection(("127.0.0.1", 9)), os.fork, lambda: os.execv("/bin/true", ["true"])):
+        try:
+            call()
+            told.append("possible")
+        except PermissionError:
+            told.append("refused")
+    with open(os.environ["HOME"] + "/mail/told", "w") as file:
+        file.write(" ".join(told))
+    return was(store, name, readonly)
+namespace.Store.open = open_
+from imapd.__main__ import main
+raise SystemExit(main())
+"""
+
+
+def spied(tmp_path, fred):
+    """imapd with code of a stranger in its session: what it reaches, tried when a mailbox is opened."""
+    secret = fred.home / "diary"
+    secret.write_text("dear diary")
+    secret.chmod(0o644)
+    (fred.home / "mail").mkdir(exist_ok=True)
+    os.chown(fred.home / "mail", fred.uid, fred.gid)
+    paths = ["/etc/passwd", "/etc/hostname", str(secret), str(fred.home), "/root", "/tmp", "/usr/lib", str(fred.inbox)]
+    fred.inbox.touch()
+    os.chown(fred.inbox, fred.uid, fred.gid)
+    launch = tmp_path / "imapd"
+    launch.write_text(f"#!{interpreter()} -IS\n" + SPY.format(tree=str(tree()), paths=paths))
+    launch.chmod(0o755)
+    return launch, fred.home / "mail/told"
+
+
+REACHED = "closed closed closed closed closed closed open open refused refused refused"
+
+
+def one_select(line, fred, login=True):
+    assert line.hear().startswith("* OK" if login else "* PREAUTH")
+    if login:
+        line.say(f"a LOGIN {fred.name} {PASSWORD}")
+        assert line.until("a")[-1].startswith("a OK")
+    line.say("b SELECT INBOX")
+    assert line.until("b")[-1].startswith("b OK")
+    line.say("c LOGOUT")
+    line.until("c")
+
+
+@pytest.mark.parametrize("way", ["nowait", "listener"])
+def test_a_session_reaches_its_mail_and_nothing_else(tmp_path, fred, way):
+    """S57 and S58, from inside the process."""
+    launch, told = spied(tmp_path, fred)
+    port = free_port()
+    wait = "nowait" if way == "nowait" else "wait"
+    (tmp_path / "inetd.conf").write_text(f"127.0.0.1:{port} stream tcp {wait} root {launch} imapd\n")
+    daemon = Daemon(need("inetd"), "-i", str(tmp_path / "inetd.conf"), ports=(port,))
+    line = Line(port)
+    one_select(line, fred)
+    line.close()
+    daemon.stop()
+    assert told.read_text() == REACHED
+
+
+def test_a_preauthenticated_session_too(tmp_path, fred):
+    launch, told = spied(tmp_path, fred)
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.stat().st_uid == 0 and str(parent) not in ("/", "/tmp"):
+            parent.chmod(parent.stat().st_mode | 0o055)
+    done = subprocess.run(
+        [str(launch)], input=b"b SELECT INBOX\r\nc LOGOUT\r\n", capture_output=True, timeout=60,
+        user=fred.uid, group=fred.gid, extra_groups=[], env={"HOME": str(fred.home)}, cwd="/",
+    )  # fmt: skip
+    assert done.stdout.startswith(b"* PREAUTH"), done
+    assert b"\r\nb OK" in done.stdout
+    assert told.read_text() == REACHED
+
+
+def test_switched_off_it_reaches_what_its_user_may(tmp_path, fred):
+    launch, told = spied(tmp_path, fred)
+    port = free_port()
+    option = "import os, sys\nsys.argv[1:] = ['-o', 'confine_session=false']"
+    launch.write_text(launch.read_text().replace("import os, sys", option))
+    (tmp_path / "inetd.conf").write_text(f"127.0.0.1:{port} stream tcp nowait root {launch} imapd\n")
+    daemon = Daemon(need("inetd"), "-i", str(tmp_path / "inetd.conf"), ports=(port,))
+    line = Line(port)
+    line.hear()
+    line.say(f"a LOGIN {fred.name} {PASSWORD}")
+    line.until("a")
+    assert status(line_monitor(daemon))["Seccomp"] == ["0"]
+    line.close()
+    daemon.stop()
+
+
+def line_monitor(daemon):
+    (monitor,) = children(daemon.process.pid)
+    return monitor
+
+
+def test_deliveries_and_folders_work_behind_the_fence(line, fred):
+    """Locks by the setgid helper, subscriptions in the home, folders made and moved, a large APPEND."""
+    fred.inbox.write_text("From a@example.org Sat Nov 14 08:00:00 2026\nSubject: x\n\nbody\n\n")
+    os.chown(fred.inbox, fred.uid, fred.gid)
+    log_in(line, fred)
+    if not line.imap:
+        assert line.ask("DELE 1").startswith("+OK")
+        assert line.ask("QUIT").startswith("+OK")
+        assert fred.inbox.stat().st_size == 0
+        return
+    commands = [
+        "CREATE work/a", "RENAME work/a play", "SUBSCRIBE play", "SELECT INBOX", "STORE 1 +FLAGS (\\Deleted keyword)",
+        "COPY 1 play", "EXPUNGE", "DELETE play", "UNSUBSCRIBE play", 'LSUB "" *',
+    ]  # fmt: skip
+    for number, command in enumerate(commands):
+        line.say(f"x{number} {command}")
+        assert line.until(f"x{number}")[-1].startswith(f"x{number} OK"), command
+    size = 2 << 20
+    line.say(f"y APPEND INBOX {{{size}+}}")
+    line.say("Subject: x\r\n\r\n" + "x" * (size - 14))
+    assert line.until("y")[-1].startswith("y OK")
+    assert not fred.inbox.with_name(fred.name + ".lock").exists()
+    assert fred.inbox.stat().st_size >= size
+
+
+def test_an_index_directory_is_made_for_the_user(line, fred):
+    index = Path("/var/lib/mailcore")
+    made = not index.exists()
+    index.mkdir(exist_ok=True)
+    try:
+        log_in(line, fred)
+        wait_until_fenced(line)
+        if line.imap:
+            line.say("d SELECT INBOX")
+            line.until("d")
+        found = (index / fred.name).stat()
+        assert (found.st_uid, found.st_mode & 0o777) == (fred.uid, 0o700)
+    finally:
+        shutil.rmtree(index / fred.name, ignore_errors=True)
+        if made:
+            index.rmdir()

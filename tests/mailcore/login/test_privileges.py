@@ -1,4 +1,4 @@
-"""mailcore.login.privileges: paths of INBOX files, and the ways down.
+"""mailcore.login.privileges: the ways down, and the fence.
 
 Who really is who, process by process, is in tests/integration/test_privileges.py.
 """
@@ -12,118 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from mailcore.login import privileges
+from mailcore import log
+from mailcore.login import landlock, privileges, syscalls
 from mailcore.login.accounts import Account
 from mailcore.settings import Settings
 from tests.conftest import need_root
-
-FRED = Account("fred", 1000, 1000, "/home/fred")
-
-
-def in_a_fork(work):
-    """What `work()` returns, done by a child that may change itself."""
-    out, into = os.pipe()
-    in_a_fork.into = into  # for a child that closes everything else
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.write(into, repr(work()).encode())
-        except BaseException as error:
-            os.write(into, f"{type(error).__name__}: {error}".encode())
-        finally:
-            os._exit(0)
-    os.close(into)
-    with open(out, "rb") as file:
-        answer = file.read().decode()
-    os.waitpid(pid, 0)
-    return answer
-
-
-# --- INBOX ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "location, user, path",
-    [
-        ("mbox:~/mail:INBOX=/var/mail/%u", "fred", "/var/mail/fred"),
-        ("mbox:~/mail:INBOX=/var/mail/all", "fred", "/var/mail/all"),
-        ("mbox:~/mail:INBOX=/var/mail/%u", "fr%ued", "/var/mail/fr%ued"),
-        ("mbox:~/mail:INBOX=/var/mail/%u/%u", "fred", ""),
-        ("mbox:~/mail:INBOX=/var/mail/%n", "fred", ""),
-        ("mbox:~/mail:INBOX=~/inbox", "fred", ""),
-        ("mbox:~/mail:INBOX=%h/inbox", "fred", ""),
-        ("mbox:~/mail:INBOX=/var/mail/", "fred", ""),
-        ("mbox:~/mail", "fred", ""),
-        ("mbox:~/mail:INBOX=/var/mail/%u", "", ""),
-        ("mbox:~/mail:INBOX=/var/mail/%u", "../etc/passwd", ""),
-        ("mbox:~/mail:INBOX=/var/mail/%u", "..", ""),
-        ("mbox:~/mail:INBOX=/var/mail/%u", ".hidden", ""),
-        ("mbox:~/mail:INBOX=/var/mail/%u", "fr\0ed", ""),
-    ],
-)
-def test_which_file_is_inbox(location, user, path):
-    assert privileges.inbox_path(location, user) == path
-
-
-@pytest.fixture
-def spool():
-    """A directory on whose way there is nobody but root."""
-    need_root()
-    path = Path("/run/mailcore-test-spool")
-    path.mkdir(mode=0o755)
-    yield path
-    for file in path.iterdir():
-        file.unlink()
-    path.rmdir()
-
-
-def provide(spool, mode=0o755):
-    spool.chmod(mode)
-    privileges.provide_inbox(f"mbox:~/mail:INBOX={spool}/%u", FRED)
-    return spool / "fred"
-
-
-def test_a_missing_inbox_is_made_for_its_user(spool):
-    status = provide(spool).lstat()
-    assert (status.st_uid, status.st_gid, status.st_mode & 0o7777, status.st_size) == (1000, 1000, 0o600, 0)
-
-
-def test_the_group_of_a_setgid_spool_stays(spool):
-    os.chown(spool, 0, 8)
-    assert provide(spool, 0o2775).stat().st_gid == 8
-
-
-def test_an_inbox_that_is_there_is_left_alone(spool):
-    (spool / "fred").write_text("mail")
-    (spool / "fred").chmod(0o660)
-    status = provide(spool).stat()
-    assert (status.st_uid, status.st_mode & 0o777, status.st_size) == (0, 0o660, 4)
-
-
-def test_a_dangling_link_is_left_alone(spool):
-    (spool / "fred").symlink_to(spool / "target")
-    provide(spool)
-    assert not (spool / "target").exists()
-
-
-@pytest.mark.parametrize("owner, mode", [(0, 0o1777), (0, 0o777), (1000, 0o755), (1001, 0o755)])
-def test_nothing_is_made_where_somebody_else_can_write(spool, owner, mode):
-    os.chown(spool, owner, 0)
-    assert not provide(spool, mode).exists()
-    os.chown(spool, 0, 0)
-
-
-def test_nothing_is_made_where_the_users_group_can_write(spool):
-    os.chown(spool, 0, 1000)
-    assert not provide(spool, 0o775).exists()
-
-
-def test_nothing_is_made_behind_a_users_link(spool, tmp_path):
-    os.chown(tmp_path, 1000, 1000)
-    (tmp_path / "link").symlink_to(spool)
-    privileges.provide_inbox(f"mbox:~/mail:INBOX={tmp_path}/link/%u", FRED)
-    assert list(spool.iterdir()) == []
-
+from tests.mailcore.login.fork import in_a_fork
 
 # --- the user ------------------------------------------------------------------------
 
@@ -236,12 +130,16 @@ def test_confined_there_is_no_core_no_ptrace_and_no_new_privilege(tmp_path):
 
     def work():
         status_fd = os.open("/proc/self/status", os.O_RDONLY)
+        limits_fd = os.open("/proc/self/limits", os.O_RDONLY)
         privileges.confine(Settings(gatekeeper_root=str(root)), [fd for fd in range(3, 64) if _is_open(fd)], me)
-        status = os.read(status_fd, 8192).decode()
-        limits = [resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in ("CORE", "NPROC")]
-        return limits, [line.split()[1] for line in status.splitlines() if line.startswith("NoNewPrivs")]
+        status, limits = os.read(status_fd, 8192).decode(), os.read(limits_fd, 8192).decode()
+        asked = ("Max core", "Max processes", "NoNewPrivs", "Seccomp:")
+        return [line.split() for line in (limits + status).splitlines() if line.startswith(asked)]
 
-    assert in_a_fork(work) == repr(([(0, 0), (0, 0)], ["1"]))
+    core, processes, no_new, filtered = ast.literal_eval(in_a_fork(work))
+    assert core[-3:-1] == processes[-3:-1] == ["0", "0"]
+    assert no_new[1] == "1"
+    assert filtered[1] == "2"
 
 
 @pytest.mark.parametrize("spoil", ["file", "writable", "owner", "link"])
@@ -269,3 +167,78 @@ def test_the_gatekeeper_is_never_root(tmp_path, user):
     me = os.getpid()
     settings = Settings(gatekeeper_user=user, gatekeeper_root=str(tmp_path / "empty"))
     assert in_a_fork(lambda: privileges.confine(settings, [1], me)).startswith("NotSafe")
+
+
+# --- the fence -----------------------------------------------------------------------
+
+
+class Land:
+    """A territory of one directory."""
+
+    def __init__(self, path):
+        self.path = path
+        self.entered = False
+
+    def enter(self):
+        self.entered = True
+        return [(str(self.path), "tree")]
+
+
+def fenced(tmp_path, settings, calls):
+    """The log, and what the calls answer, in a process that fenced itself in."""
+
+    def work():
+        lines = []
+        for level in ("debug", "info"):
+            setattr(log, level, lines.append)
+        privileges.fence(settings, Land(tmp_path))
+        return lines, [_tried(call) for call in calls], resource.getrlimit(resource.RLIMIT_DATA)[1]
+
+    return ast.literal_eval(in_a_fork(work))
+
+
+REACHES = [
+    lambda: os.open("/etc/passwd", os.O_RDONLY),
+    lambda: os.fork(),
+    lambda: os.open(privileges.__file__, os.O_RDONLY),
+    lambda: os.open("/dev/null", os.O_RDWR),
+    lambda: os.open("/proc/self/mounts", os.O_RDONLY),
+]
+
+
+def test_fenced_in(tmp_path):
+    lines, answers, octets = fenced(tmp_path, Settings(session_octets=200 << 20), REACHES)
+    assert answers == ["PermissionError", "PermissionError", "possible", "possible", "possible"]
+    assert (lines, octets) == ([], 200 << 20)
+
+
+def test_the_fence_switched_off_is_a_line_in_the_log(tmp_path):
+    lines, answers, octets = fenced(tmp_path, Settings(confine_session=False), REACHES[:1])
+    assert answers == ["possible"]
+    assert lines == ["confine_session is false: the session may do whatever its user may"]
+    assert octets == 256 << 20
+
+
+def test_a_kernel_that_can_do_neither_is_a_debug_line_for_each(tmp_path, monkeypatch):
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+    monkeypatch.setattr(syscalls, "MACHINES", {})
+    lines, answers, _ = fenced(tmp_path, Settings(), REACHES[:1])
+    assert answers == ["possible"]
+    assert ["Landlock" in lines[0], "seccomp" in lines[1], len(lines)] == [True, True, 2]
+
+
+def test_a_fence_that_breaks_ends_the_session(tmp_path, monkeypatch):
+    def fail(places):
+        raise OSError("Landlock does not take its rules")
+
+    monkeypatch.setattr(landlock, "enclose", fail)
+    assert in_a_fork(lambda: privileges.fence(Settings(), Land(tmp_path))).startswith("NotSafe")
+
+
+def test_groups_that_stay_end_it(monkeypatch):
+    need_root()
+    monkeypatch.setattr(os, "setgroups", lambda groups: None)
+    monkeypatch.setattr(os, "getgroups", lambda: [0, 8])
+    monkeypatch.setattr(privileges, "_change", lambda uid, gid, fd: None)
+    answer = in_a_fork(lambda: privileges.become(Account("fred", 54321, 54322, "/")))
+    assert answer == "NotSafe: groups are left"

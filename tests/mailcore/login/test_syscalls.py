@@ -1,0 +1,48 @@
+"""mailcore.login.syscalls: the numbers are the kernel's, and the calls arrive."""
+
+from __future__ import annotations
+
+import os
+import re
+from array import array
+from pathlib import Path
+
+import pytest
+
+from mailcore.login import syscalls
+from tests.conftest import missing
+
+HEADERS = {
+    "x86_64": (Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"), r"#define __NR_(\w+)\s+(\d+)"),
+    "aarch64": (Path("/usr/include/asm-generic/unistd.h"), r"#define __NR(?:3264)?_(\w+)\s+(\d+)"),
+}
+
+
+@pytest.mark.parametrize("machine", HEADERS)
+def test_the_numbers_of_the_kernel(machine):
+    header, pattern = HEADERS[machine]
+    if not header.exists():
+        missing(str(header))
+    column = syscalls.MACHINES[machine][0]
+    theirs = {name: int(number) for name, number in re.findall(pattern, header.read_text())}
+    theirs.setdefault("newfstatat", theirs.get("fstatat", -1))
+    for name, numbers in syscalls.NUMBERS.items():
+        assert numbers[column] == theirs.get(name, -1), name
+
+
+def test_a_call_and_its_failure():
+    getpid, close = (syscalls.NUMBERS[name][syscalls.MACHINES[os.uname().machine][0]] for name in ("getpid", "close"))
+    assert syscalls.call(getpid) == os.getpid()
+    assert syscalls.call(close, 9999) == -1
+    assert syscalls.prctl(12345, 0) == -1
+
+
+def test_an_address_is_where_the_octets_are():
+    word = array("B", b"mailcore")
+    out, into = os.pipe()
+    write = syscalls.NUMBERS["writev"][syscalls.MACHINES[os.uname().machine][0]]
+    iovec = syscalls.address(word).to_bytes(8, "little") + len(word).to_bytes(8, "little")
+    assert syscalls.call(write, into, iovec, 1) == 8
+    assert os.read(out, 100) == b"mailcore"
+    os.close(out)
+    os.close(into)
