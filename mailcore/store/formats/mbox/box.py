@@ -656,8 +656,7 @@ class Box(Mailbox):
             if begin == 0:
                 facts.verified = 1
                 facts.set_base(found, record.keywords)
-            else:
-                Writing(self._file, record, facts).put_base()
+            Writing(self._file, record, facts).put_base()
         except BaseException:
             self._facts.believed = 0
             raise

@@ -129,6 +129,8 @@ def perform(fd: int, path: str, plan: Plan, home: str) -> int:
     the next opener finishes.
     """
     status = os.fstat(fd)
+    with files.Judge("mail file"):
+        files.sync_data(fd)  # the journal is made for what is on the disk, whoever wrote it
     with files.Judge("journal"):
         name, redo = _written(fd, home, plan, path)
     journal = -1
