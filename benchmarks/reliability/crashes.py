@@ -245,9 +245,8 @@ def fault(scene: Scene, state: State, late: bool, indexed: bool, cut: bool) -> s
             return "a journal is left"
     found = facts_of(box), facts_of(there)
     texts = [[text for text, _ in each.values()] for each in found]
-    if late:
-        if not texts[0] or not texts[0].pop().startswith(b"Subject: late\n"):
-            return "a delivery is lost"
+    if late and not (texts[0] and texts[0].pop().startswith(b"Subject: late\n")):
+        return "a delivery is lost"
     possible = [stage for stage in stages if [[text for text, _ in each.values()] for each in stage] == texts]
     if not possible:
         return f"found {[len(each) for each in texts]} messages, possible {[tuple(map(len, s)) for s in stages]}"

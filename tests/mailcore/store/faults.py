@@ -28,7 +28,7 @@ class Crash(BaseException):
 
 
 class Step:
-    """One change: `kind` is data, size, time, sync, data sync, name, names (a directory is synced), alloc, save or done."""
+    """One change.  Kinds: data, size, time, sync, data sync, alloc, name, names (a directory is synced), save, done."""
 
     __slots__ = ("kind", "rest", "what")
 

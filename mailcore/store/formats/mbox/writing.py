@@ -6,6 +6,8 @@ plans (rewrite.py) and their performance (journal.py).
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from mailcore import log
 from mailcore.store import files
 from mailcore.store.formats.mbox import block, identity, journal, rewrite
@@ -13,12 +15,15 @@ from mailcore.store.formats.mbox.scan import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mailcore.store.formats.mbox.facts import Facts
     from mailcore.store.formats.mbox.mailfile import MailFile
     from mailcore.store.index import Record
 
     Patches = list[tuple[int, int, bytes]]  # row, offset, bytes of the same length as those there
 
+SECTOR_OCTETS = 512  # a disk writes so much or nothing
 
 class Writing:
     """One change of a file.  The exclusive lock is held, and `record` follows one that agrees with the file."""
@@ -40,10 +45,22 @@ class Writing:
             self._anew(begin, size)
         self.put_base()
         with files.Judge("mail file"):
+            torn = [patch for patch in patches if self._may_tear(patch)]
+            for plan in _plans(torn):
+                journal.perform(self.file.fd, self.file.path, plan, self.file.home)
             for _, offset, data in patches:
                 files.write(self.file.fd, data, offset)
             if patches and sync:
                 files.sync(self.file.fd)
+
+    def _may_tear(self, patch: tuple[int, int, bytes]) -> bool:
+        """Could a power cut leave half of it, and that be something else than old or new?"""
+        _, offset, data = patch
+        edge = SECTOR_OCTETS - offset % SECTOR_OCTETS
+        if edge >= len(data):
+            return False
+        old = files.read(self.file.fd, len(data), offset)
+        return old[:edge] != data[:edge] and old[edge:] != data[edge:]
 
     def _in_place(self, rows: list[int]) -> tuple[Patches, int | None]:
         """Writes of the same length, and the offset from which the file has to be written anew."""
@@ -114,6 +131,23 @@ class Writing:
                 facts.base_says(record)  # keywords as good as it can, see unbased
         except OSError as error:
             log.error(f"{log.clean(self.file.path)}: {error.strerror}")
+
+
+def _plans(patches: Patches) -> Iterator[rewrite.Plan]:
+    """Patches for the journal, those near each other in one plan."""
+    end = -1
+    plan: rewrite.Plan | None = None
+    for _, offset, data in sorted(patches, key=itemgetter(1)):
+        if plan is None or offset - end > files.COPY_OCTETS:
+            if plan is not None:
+                yield plan
+            plan = rewrite.Plan(offset, offset)
+        elif end < offset:
+            plan.pieces.append((end, offset))
+        plan.pieces.append(data)
+        plan.old_end = end = offset + len(data)
+    if plan is not None:
+        yield plan
 
 
 def unfiled(record: Record) -> list[int]:
