@@ -13,8 +13,10 @@ Each has `run(share) -> Count`; a share of 1 is the whole campaign, the suite ru
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +80,12 @@ def put_index(spool: Spool, content: dict[str, bytes]) -> None:
         (state / name).write_bytes(data)
 
 
+def named(error: BaseException) -> str:
+    """An exception nobody had thought of, and where it came from."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({os.path.basename(place.filename)}:{place.lineno})"
+
+
 def forget(spool: Spool) -> None:
     """Sessions end as a dead process ends them: nothing is written."""
     for box in spool.opened:
@@ -87,4 +95,4 @@ def forget(spool: Spool) -> None:
     spool.opened.clear()
 
 
-__all__ = ["Count", "Facts", "Index", "facts_of", "forget", "ground", "index_files", "put_index", "state_of"]
+__all__ = ["Count", "Facts", "Index", "facts_of", "forget", "ground", "index_files", "named", "put_index", "state_of"]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
@@ -28,6 +27,7 @@ from benchmarks.reliability import (
     forget,
     ground,
     index_files,
+    named,
     put_index,
     state_of,
 )
@@ -292,8 +292,7 @@ def check(scene: Scene, last: int, random: Random) -> tuple[str, str]:
                 how += f", then {second.how}"
             return fault(scene, state, late, indexed, how != "killed"), how
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{type(error).__name__}: {error} ({os.path.basename(place.filename)}:{place.lineno})", how
+        return named(error), how
     finally:
         forget(spool)
 

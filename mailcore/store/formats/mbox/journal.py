@@ -228,7 +228,7 @@ def _redo(fd: int, journal: int, redo: Redo, name: str, size: int, uncut: bool) 
             try:
                 files.grow(fd, size, redo.new_end)
             except OSError:
-                if size == redo.old_end:  # nothing was begun
+                if size == redo.old_end == os.fstat(fd).st_size:  # nothing was begun
                     _drop(name)
                 raise
         files.copy(journal, HEADER_OCTETS, HEADER_OCTETS + redo.new_end - redo.first, fd, redo.first)

@@ -43,24 +43,23 @@ class Writing:
         patches, begin = self._in_place(rows)
         if begin is not None:
             self._anew(begin, size)
-        self.put_base()
         with files.Judge("mail file"):
-            torn = [patch for patch in patches if self._may_tear(patch)]
+            former = [(row, offset, files.read(self.file.fd, len(data), offset)) for row, offset, data in patches]
+            torn = [new for old, new in zip(former, patches, strict=True) if _may_tear(old[2], new)]
             for plan in _plans(torn):
                 journal.perform(self.file.fd, self.file.path, plan, self.file.home)
-            for _, offset, data in patches:
-                files.write(self.file.fd, data, offset)
+            try:
+                self._put(patches)
+            except OSError:
+                self._put(former)  # there was room for it before
+                raise
+            self.put_base()
             if patches and sync:
                 files.sync(self.file.fd)
 
-    def _may_tear(self, patch: tuple[int, int, bytes]) -> bool:
-        """Could a power cut leave half of it, and that be something else than old or new?"""
-        _, offset, data = patch
-        edge = SECTOR_OCTETS - offset % SECTOR_OCTETS
-        if edge >= len(data):
-            return False
-        old = files.read(self.file.fd, len(data), offset)
-        return old[:edge] != data[:edge] and old[edge:] != data[edge:]
+    def _put(self, patches: Patches) -> None:
+        for _, offset, data in patches:
+            files.write(self.file.fd, data, offset)
 
     def _in_place(self, rows: list[int]) -> tuple[Patches, int | None]:
         """Writes of the same length, and the offset from which the file has to be written anew."""
@@ -131,6 +130,16 @@ class Writing:
                 facts.base_says(record)  # keywords as good as it can, see unbased
         except OSError as error:
             log.error(f"{log.clean(self.file.path)}: {error.strerror}")
+
+
+def _may_tear(old: bytes, patch: tuple[int, int, bytes]) -> bool:
+    """Could a power cut leave half of a line of it, which then says neither the old nor the new?"""
+    _, offset, data = patch
+    edge = SECTOR_OCTETS - offset % SECTOR_OCTETS
+    if edge >= len(data):
+        return False
+    start, end = data.rfind(b"\n", 0, edge) + 1, data.find(b"\n", edge)
+    return old[start:edge] != data[start:edge] and old[edge:end] != data[edge:end]
 
 
 def _plans(patches: Patches) -> Iterator[rewrite.Plan]:
