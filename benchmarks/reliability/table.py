@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from benchmarks.reliability import Count
 
 
-def together(one: Callable[[int], Count], seeds: Iterable[int], what: str) -> Count:
+def together(one: Callable[[int], Count], seeds: Iterable[int], what: str, processes: int = 0) -> Count:
     """`one(seed)` for each, in as many processes as there are processors."""
     total = Count(what)
-    with multiprocessing.get_context("fork").Pool(os.cpu_count() or 1) as pool:
+    with multiprocessing.get_context("fork").Pool(processes or os.cpu_count() or 1) as pool:
         for count in pool.imap_unordered(one, seeds):
             total.add(count)
     return total
