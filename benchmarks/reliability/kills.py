@@ -21,7 +21,7 @@ from tests.mailcore.store.faults import memory
 from tests.playground import Ground, program
 
 KILLS = 1_000
-PER_SEED = 50
+PER_SEED = 20
 LONGEST_SECONDS = 0.25  # from the first command to the kill
 _SUBJECT = re.compile(rb"Subject: (t\d+)")
 
