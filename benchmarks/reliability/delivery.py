@@ -50,6 +50,7 @@ class Post:
         self.ground.inbox = self.inbox
         self.inbox.touch(0o600)
         self.queue: Path | None = None
+        self.stop: list[str] = []
 
     def run_as_user(self, *command: str) -> Deliver:
         environment = {"HOME": str(self.ground.home), "USER": USER, "LOGNAME": USER, "PATH": "/usr/bin:/bin"}
@@ -121,7 +122,8 @@ class Post:
         return sum(len(files) for place in places for _, _, files in os.walk(self.queue / place))
 
     def end(self) -> None:
-        subprocess.run(self.stop, capture_output=True, timeout=60, check=False)
+        if self.stop:
+            subprocess.run(self.stop, capture_output=True, timeout=60, check=False)
         self.user.remove()
 
 
@@ -270,6 +272,7 @@ def judge(ledger: Ledger, inbox: Path) -> None:
 def run(share: float = 1.0) -> Count:
     count = Count("mails by Postfix, procmail, dovecot-lda, maildrop while 8 IMAP, 2 POP3 sessions expunge")
     place = Path(tempfile.mkdtemp(prefix="mailcore-"))
+    place.chmod(0o755)
     ledger = Ledger()
     post = Post(place)
     try:

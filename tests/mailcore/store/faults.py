@@ -229,7 +229,7 @@ def _applied(file: File | None, steps: list[Step]) -> File:
             octets = step.rest[0]
             assert isinstance(octets, int)
             if octets < size:  # what is cut off comes back as zeros
-                content[octets:] = bytes(len(content) - octets)
+                content[octets:] = bytes(max(0, len(content) - octets))
             size = octets
         elif step.kind == "time":
             mtime_ns = step.rest[0]  # type: ignore[assignment]

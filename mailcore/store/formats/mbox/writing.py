@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Patches = list[tuple[int, int, bytes]]  # row, offset, bytes of the same length as those there
 
-SECTOR_OCTETS = 512  # a disk writes so much or nothing
-
 class Writing:
     """One change of a file.  The exclusive lock is held, and `record` follows one that agrees with the file."""
 
@@ -135,7 +133,7 @@ class Writing:
 def _may_tear(old: bytes, patch: tuple[int, int, bytes]) -> bool:
     """Could a power cut leave half of a line of it, which then says neither the old nor the new?"""
     _, offset, data = patch
-    edge = SECTOR_OCTETS - offset % SECTOR_OCTETS
+    edge = journal.SECTOR_OCTETS - offset % journal.SECTOR_OCTETS
     if edge >= len(data):
         return False
     start, end = data.rfind(b"\n", 0, edge) + 1, data.find(b"\n", edge)
