@@ -42,7 +42,7 @@ def test_the_campaign_can_fail(monkeypatch):
 
     monkeypatch.setattr(journal, "pending", lambda home, ino: [])
     wrong = [wrong for seed in range(3) for wrong in crashes.play_seed(seed, 200).wrong]
-    assert len(wrong) > 20 and any("messages, possible" in line or "Error" in line for line in wrong)
+    assert len(wrong) > 3 and any("messages, possible" in line or "Error" in line for line in wrong)
 
 
 def test_the_fuzz_can_fail(monkeypatch):
