@@ -7,6 +7,7 @@
     kills.py      live servers are killed
     delivery.py   Postfix, procmail, Dovecot and maildrop deliver while sessions expunge
     volume.py     a real disk that is full
+    locks.py      all pairs of lock orders, by benchmarks/lock_orders.py
 
 Each has `run(share) -> Count`; a share of 1 is the whole campaign, the suite runs a tenth or less.
 """

@@ -6,7 +6,7 @@ import sys
 import time
 from importlib import import_module
 
-NAMES = ("crashes", "faults", "foreign", "fuzz", "kills", "volume", "delivery")
+NAMES = ("crashes", "faults", "foreign", "fuzz", "kills", "volume", "locks", "delivery")
 
 
 def main(words: list[str]) -> int:
