@@ -1,5 +1,6 @@
 # make run      a demo: IMAP on 127.0.0.1:1143, POP3 on 127.0.0.1:1110, account demo/demo
 # make test     the whole suite
+# make reliability   what may happen to an mbox, 200 000 times: the table in README.md
 # make lint     what CI checks before the tests
 # make cert     key and certificate for TLS; CERT='--batch --common-name mail.example.org' and the like
 # make install  PREFIX=/usr/local DESTDIR=   the servers for inetd, xinetd or systemd, and `mailcore`
@@ -36,7 +37,7 @@ print(*setup["options"]["install_requires"].split(), sep="\n")
 endef
 export REQUIREMENTS
 
-.PHONY: run test lint cert install vendor lock uninstall clean venv
+.PHONY: run test reliability lint cert install vendor lock uninstall clean venv
 
 run: $(VENV)/installed
 	@exec $(BIN)/python -m mailcore.tools demo
@@ -46,6 +47,9 @@ test: $(VENV)/tested
 
 cert: $(VENV)/installed
 	@$(BIN)/python -m mailcore.tools cert $(CERT_PLACE) $(CERT)
+
+reliability: $(VENV)/tested
+	$(BIN)/python -m benchmarks.reliability
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .

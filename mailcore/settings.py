@@ -30,6 +30,8 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "directory_mode": (0o700, "permission bits of a directory we make"),
     "lock_seconds": (60, "how long to try for the locks of a mailbox before giving up"),
     "dotlock_stale_seconds": (300, "a lock file that old, of no living process here, is nobody's"),
+    "expunged_days": (0, "expunged messages can come back for so long (mailcore undelete); 0: they are gone"),
+    "expunged_octets": (1024 * MIB, "a user's expunged messages together; the oldest days go first"),
     "fsync": (True, "flag changes too are on the disk before their OK, as mail and its removal always are"),
     "hide_dot_files": (True, "LIST shows no name that starts with a dot"),
     "list_depth": (20, "how deep LIST looks into directories"),

@@ -140,6 +140,11 @@ def sync(fd: int) -> None:
     os.fsync(fd)
 
 
+def sync_data(fd: int) -> None:
+    """What is in the file is on the disk; its times may be late."""
+    os.fdatasync(fd)
+
+
 def sync_directory(path: str) -> None:
     """What was made, renamed or removed in a directory is on the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -18,6 +18,7 @@ WORDS = {
     "demo": "Serve a few messages over IMAP and POP3 on this machine, until Ctrl-C.",
     "poppassd": "Let people change their passwords (port 106, from a super-server).",
     "secret": "Add, change, remove and list secrets of users.",
+    "undelete": "Put expunged messages back, where expunged_days keeps them.",
 }
 
 

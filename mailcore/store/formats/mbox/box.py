@@ -605,7 +605,7 @@ class Box(Mailbox):
     def remove(self, uids: Iterable[int]) -> list[int]:
         return self._remove(set(uids), False)
 
-    def _remove(self, uids: set[int] | None, deleted: bool) -> list[int]:
+    def _remove(self, uids: set[int] | None, deleted: bool, moved: bool = False) -> list[int]:
         self._must_write()
         with self._current():
             columns = self._record.columns
@@ -616,6 +616,10 @@ class Box(Mailbox):
                 rows = [row for row in rows if columns.uid[row] in uids]
             gone = list(rows)
             removed = [columns.uid[row] for row in gone]
+            if gone and self._settings.expunged_days and not moved:
+                from mailcore.store.formats.mbox.removed import Removed
+
+                Removed(self._index.home, self.path, self._settings).keep(self._file.fd, columns, self._words, gone)
             if gone:
                 self._write(identity.follower(self._record), [], gone)
         return removed
@@ -656,8 +660,7 @@ class Box(Mailbox):
             if begin == 0:
                 facts.verified = 1
                 facts.set_base(found, record.keywords)
-            else:
-                Writing(self._file, record, facts).put_base()
+            Writing(self._file, record, facts).put_base()
         except BaseException:
             self._facts.believed = 0
             raise
@@ -704,6 +707,11 @@ class Box(Mailbox):
         wanted = list(uids)
         with Gathered(self, wanted, self._settings) as messages:
             return list(zip(wanted, target.append(messages), strict=True))
+
+    def move(self, uids: Iterable[int], target: Mailbox) -> list[tuple[int, int]]:
+        pairs = self.copy(uids, target)
+        self._remove({old for old, _ in pairs}, False, moved=True)
+        return pairs
 
     # --- the end -----------------------------------------------------------------------
 

@@ -98,7 +98,7 @@ def merge(base: Record, found: Scan, trust: str) -> tuple[Record, bool]:
     if trust == NEW:
         _take_over(record, found)
     words = Words(record)
-    rows = _matches(base.columns, found.columns)
+    rows = _matches(base.columns, found)
     columns = found.columns
     for name in ("uid", "flags", "words", "filed_words"):
         getattr(columns, name).frombytes(bytes(getattr(columns, name).itemsize * len(rows)))
@@ -204,17 +204,34 @@ def _take_over(record: Record, found: Scan) -> None:
         record.uid_validity = new_validity(record.uid_validity)
 
 
-def _matches(known: Columns, found: Columns) -> list[int]:
-    """For each message found the row that it was, -1 for a new one."""
+def _matches(known: Columns, found: Scan) -> list[int]:
+    """For each message found the row that it was, -1 for a new one.
+
+    Of several that are the same the one whose UID the file names; then the first that is left.
+    """
+    digests = found.columns.digest
     if not len(known):
-        return [-1] * len(found)
+        return [-1] * len(digests)
     rows: dict[int, list[int]] = {}
     for row in reversed(known.file_order()):
         rows.setdefault(known.digest[row], []).append(row)
-    matches = []
-    for digest in found.digest:
-        same = rows.get(digest)
-        matches.append(same.pop() if same else -1)
+    matches = [-1] * len(digests)
+    several = []  # places of messages that are in the mailbox more than once
+    for place, digest in enumerate(digests):
+        same = rows.get(digest, [])
+        if len(same) > 1:
+            several.append(place)
+        elif same:
+            matches[place] = same.pop()
+    named = {(digest, known.uid[row]): row for digest in {digests[place] for place in several} for row in rows[digest]}
+    for place in several:
+        matches[place] = named.pop((digests[place], found.uids[place]), -1)
+    taken = set(matches)
+    for place in several:
+        same = rows[digests[place]]
+        while matches[place] < 0 and same:
+            row = same.pop()
+            matches[place] = -1 if row in taken else row
     return matches
 
 

@@ -20,6 +20,9 @@ jumps only once, so it ended at the old or at the new end then:
                    anything else there was appended at the old end;
     shorter plan   the bytes between new and old end are known by a checksum as long as the
                    file was not cut; else they were appended at the new end.
+A sector that is neither the old nor the new one was written by somebody else since (mutt, or a
+restore from a backup, before we came to finish): then the journal is put aside, and reported.
+
 What was appended at the old end is first taken into a new journal, behind the new bytes, and
 that one replaces the old in one step; so a crash in the recovery is no worse than the first.
 """
@@ -28,6 +31,8 @@ from __future__ import annotations
 
 import os
 from _blake2 import blake2b
+from array import array
+from errno import EIO
 from struct import Struct
 from zlib import adler32, crc32
 
@@ -41,26 +46,37 @@ if TYPE_CHECKING:
 
     from mailcore.store.formats.mbox.rewrite import Plan
 
-MAGIC = b"MCREDO1\n"
+MAGIC = b"MCREDO2\n"
+KIND_OCTETS = 6  # of MAGIC; the rest is the version
 HEADER_OCTETS = 4096
 PREFIX_OCTETS = 4096
-# host, dev, ino, first, old end, new end, sums of: the octets before first, the new end, what is cut off
-_FIELDS = Struct("<16s5Q8s8s8s")
+SECTOR_OCTETS = 512  # a disk writes so much or nothing
+# host, dev, ino, first, old end, new end, sums of: the octets before first, the new end, what is cut off, _sectors
+_FIELDS = Struct("<16s5Q8s8s8s8s")
 
 
 class Redo:
     """The header of a journal."""
 
-    __slots__ = ("cut", "dev", "first", "host", "ino", "new_end", "old_end", "path", "prefix", "tail")
+    __slots__ = ("cut", "dev", "first", "host", "ino", "new_end", "old_end", "path", "prefix", "sectors", "tail")
 
     def __init__(self) -> None:
-        self.host = self.prefix = self.tail = self.cut = b""
+        self.host = self.prefix = self.tail = self.cut = self.sectors = b""
         self.dev = self.ino = self.first = self.old_end = self.new_end = 0
         self.path = b""
 
+    @property
+    def over_old(self) -> int:
+        """Up to here new bytes lie where old ones were."""
+        return max(self.first, min(self.old_end, self.new_end))
+
+    @property
+    def length(self) -> int:
+        return self.new_end - self.first
+
     def packed(self) -> bytes:
         numbers = (self.dev, self.ino, self.first, self.old_end, self.new_end)
-        fields = _FIELDS.pack(self.host, *numbers, self.prefix, self.tail, self.cut)
+        fields = _FIELDS.pack(self.host, *numbers, self.prefix, self.tail, self.cut, self.sectors)
         head = MAGIC + fields + len(self.path).to_bytes(2, "little") + self.path
         return (head + _sum(head)).ljust(HEADER_OCTETS, b"\0")
 
@@ -74,9 +90,10 @@ class Redo:
         path_end = path_start + int.from_bytes(data[path_start - 2 : path_start], "little")
         if data[path_end : path_end + 32] != _sum(data[:path_end]):
             return None
-        (redo.host, redo.dev, redo.ino, redo.first, redo.old_end, redo.new_end, redo.prefix, redo.tail, redo.cut) = (
-            _FIELDS.unpack_from(data, len(MAGIC))
+        redo.host, redo.dev, redo.ino, redo.first, redo.old_end, redo.new_end, *sums = _FIELDS.unpack_from(
+            data, len(MAGIC)
         )
+        redo.prefix, redo.tail, redo.cut, redo.sectors = sums
         redo.path = data[path_start:path_end]
         return redo
 
@@ -109,6 +126,51 @@ def _sum_of(fd: int, start: int, end: int) -> bytes:
     return total.digest()
 
 
+def _sectors(fd: int, start: int, end: int) -> array[int]:
+    """A sum for each sector of a span, by which it is known again whether it was written over."""
+    sums = array("I")
+    while start < end:
+        data = memoryview(files.read(fd, min(end, start - start % SECTOR_OCTETS + files.COPY_OCTETS) - start, start))
+        if not data:
+            raise OSError(EIO, "file is shorter than it was")
+        edge = SECTOR_OCTETS - start % SECTOR_OCTETS
+        sums.append(crc32(data[:edge]))
+        sums.extend(crc32(data[place : place + SECTOR_OCTETS]) for place in range(edge, len(data), SECTOR_OCTETS))
+        start += len(data)
+    return sums
+
+
+def _put_sectors(fd: int, redo: Redo, journal: int) -> None:
+    """Add to a journal by what the old bytes are known that it is going to write over."""
+    data = _sectors(fd, redo.first, redo.over_old).tobytes()
+    total = Sum()
+    total.update(data)
+    redo.sectors = total.digest()
+    files.write(journal, data, HEADER_OCTETS + redo.length)
+
+
+def _is_between(fd: int, journal: int, redo: Redo) -> bool:
+    """Is each sector the old or the new one, or as far as a write came?  If not, somebody else was there."""
+    end = redo.over_old
+    now = _sectors(fd, redo.first, end)
+    old = array("I", files.read(journal, len(now) * now.itemsize, HEADER_OCTETS + redo.length))
+    start = redo.first
+    begun = True
+    for mine, former in zip(now, old, strict=True):
+        octets = min(end, start - start % SECTOR_OCTETS + SECTOR_OCTETS) - start
+        if mine == former:
+            begun = False
+        else:
+            there = files.read(fd, octets, start)
+            new = files.read(journal, octets, HEADER_OCTETS + start - redo.first)
+            if there == new:
+                begun = True
+            elif there.strip(b"\0") and not (begun and there[0] == new[0]):
+                return False
+        start += octets
+    return True
+
+
 def this_host() -> bytes:
     """Sixteen octets that name this machine."""
     try:
@@ -129,6 +191,8 @@ def perform(fd: int, path: str, plan: Plan, home: str) -> int:
     the next opener finishes.
     """
     status = os.fstat(fd)
+    with files.Judge("mail file"):
+        files.sync_data(fd)  # the journal is made for what is on the disk, whoever wrote it
     with files.Judge("journal"):
         name, redo = _written(fd, home, plan, path)
     journal = -1
@@ -173,6 +237,7 @@ def _written(fd: int, home: str, plan: Plan, path: str) -> tuple[str, Redo]:
         redo.tail = total.digest()
         redo.prefix = _prefix(fd, plan.first)
         redo.cut = _sum_of(fd, redo.new_end, redo.old_end)
+        _put_sectors(fd, redo, journal)
         files.write(journal, redo.packed(), 0)
         files.sync(journal)
         files.sync_directory(home)
@@ -226,10 +291,10 @@ def _redo(fd: int, journal: int, redo: Redo, name: str, size: int, uncut: bool) 
             try:
                 files.grow(fd, size, redo.new_end)
             except OSError:
-                if size == redo.old_end:  # nothing was begun
+                if size == redo.old_end == os.fstat(fd).st_size:  # nothing was begun
                     _drop(name)
                 raise
-        files.copy(journal, HEADER_OCTETS, HEADER_OCTETS + redo.new_end - redo.first, fd, redo.first)
+        files.copy(journal, HEADER_OCTETS, HEADER_OCTETS + redo.length, fd, redo.first)
         if uncut:
             files.truncate(fd, redo.new_end)
         files.sync(fd)
@@ -268,9 +333,12 @@ def recover(fd: int, path: str, name: str) -> bool:
 
 def _recover(fd: int, path: str, name: str, journal: int) -> bool:
     with files.Judge("journal"):
-        redo = Redo.parse(files.read(journal, HEADER_OCTETS, 0))
-        length = redo.new_end - redo.first if redo else 0
-        if redo is None or _sum_of(journal, HEADER_OCTETS, HEADER_OCTETS + length) != redo.tail:
+        head = files.read(journal, HEADER_OCTETS, 0)
+        if head.startswith(MAGIC[:KIND_OCTETS]) and not head.startswith(MAGIC):
+            log.error(f"journal {log.clean(name)} of another version is left alone")
+            return False
+        redo = Redo.parse(head)
+        if redo is None or not _is_whole(journal, redo):
             log.info(f"journal of {log.clean(path)} was not whole, nothing had been begun")
             _drop(name)
             return False
@@ -280,13 +348,20 @@ def _recover(fd: int, path: str, name: str, journal: int) -> bool:
             return False
         if redo.dev != status.st_dev and redo.path != os.fsencode(path)[:2048]:
             return False  # the same inode number on another disk
-        if status.st_size < min(redo.old_end, redo.new_end) or _prefix(fd, redo.first) != redo.prefix:
+        short = status.st_size < min(redo.old_end, redo.new_end)
+        if short or _prefix(fd, redo.first) != redo.prefix or not _is_between(fd, journal, redo):
             log.error(f"journal {log.clean(name)} does not fit {log.clean(path)} any more, put aside")
             files.rename(name, name + ".misfit")
             files.sync_directory(os.path.dirname(name))
             return False
     log.warning(f"finishing an interrupted change of {log.clean(path)}")
     return _finish(fd, name, journal, redo, status.st_size)
+
+
+def _is_whole(journal: int, redo: Redo) -> bool:
+    end = HEADER_OCTETS + redo.length
+    same = _sum_of(journal, HEADER_OCTETS, end) == redo.tail
+    return same and _sum_of(journal, end, os.fstat(journal).st_size) == redo.sectors
 
 
 def _finish(fd: int, name: str, journal: int, redo: Redo, size: int) -> bool:
@@ -326,7 +401,8 @@ def _with_appended(fd: int, name: str, journal: int, redo: Redo, size: int) -> t
     both = Redo()
     for field in Redo.__slots__:
         setattr(both, field, getattr(redo, field))
-    length = redo.new_end - redo.first
+    length = redo.length
+    files.sync_data(fd)  # the sums are for what is on the disk
     temporary = name + ".new"
     if os.path.lexists(temporary):
         files.remove(temporary)
@@ -335,8 +411,9 @@ def _with_appended(fd: int, name: str, journal: int, redo: Redo, size: int) -> t
         files.copy(journal, HEADER_OCTETS, HEADER_OCTETS + length, other, HEADER_OCTETS)
         files.copy(fd, redo.old_end, size, other, HEADER_OCTETS + length)
         both.old_end, both.new_end = size, redo.new_end + size - redo.old_end
-        both.tail = _sum_of(other, HEADER_OCTETS, HEADER_OCTETS + both.new_end - both.first)
+        both.tail = _sum_of(other, HEADER_OCTETS, HEADER_OCTETS + both.length)
         both.cut = _sum_of(fd, both.new_end, both.old_end)
+        _put_sectors(fd, both, other)
         files.write(other, both.packed(), 0)
         files.sync(other)
         files.rename(temporary, name)

@@ -141,7 +141,7 @@ class MailFile:
         if not self.home:
             return False
         stamp = self.stamp()
-        if stamp == self._recovered:
+        if stamp == self._recovered and not exclusive:  # who writes must see one that had not begun, too
             return False
         names = [name for name in journal.pending(self.home, stamp[0]) if name not in self._ignored]
         if not names:

@@ -69,9 +69,10 @@ def verified(file: MailFile, record: Record, brief: bool = False) -> bool:
     fd = file.fd
     read = files.read
     with files.Judge("mail file"):
-        for start, place, octets, *filed in zip(
-            columns.start, columns.block, columns.block_octets, columns.filed, columns.filed_words, strict=True
-        ):
+        for uid, start, place, octets, *filed in zip(
+            columns.uid, columns.start, columns.block, columns.block_octets, columns.filed, columns.filed_words,
+            strict=True,
+        ):  # fmt: skip
             if not 0 < octets < NEVER:
                 if read(fd, 5, start) != b"From ":
                     return False
@@ -79,6 +80,7 @@ def verified(file: MailFile, record: Record, brief: bool = False) -> bool:
             key = octets, filed[0], filed[1]
             if key not in expected:
                 expected[key] = block.write_start(filed[0], words.names(filed[1]), octets) or b""
-            if read(fd, octets - block.UID_OCTETS, start + place) != expected[key]:
+            ours = expected[key] + block.uid_line(uid) if filed[0] & block.NUMBERED else expected[key]
+            if read(fd, len(ours), start + place) != ours:
                 return False
     return True

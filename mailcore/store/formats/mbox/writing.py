@@ -6,6 +6,8 @@ plans (rewrite.py) and their performance (journal.py).
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from mailcore import log
 from mailcore.store import files
 from mailcore.store.formats.mbox import block, identity, journal, rewrite
@@ -13,12 +15,13 @@ from mailcore.store.formats.mbox.scan import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mailcore.store.formats.mbox.facts import Facts
     from mailcore.store.formats.mbox.mailfile import MailFile
     from mailcore.store.index import Record
 
     Patches = list[tuple[int, int, bytes]]  # row, offset, bytes of the same length as those there
-
 
 class Writing:
     """One change of a file.  The exclusive lock is held, and `record` follows one that agrees with the file."""
@@ -38,12 +41,23 @@ class Writing:
         patches, begin = self._in_place(rows)
         if begin is not None:
             self._anew(begin, size)
-        self.put_base()
         with files.Judge("mail file"):
-            for _, offset, data in patches:
-                files.write(self.file.fd, data, offset)
+            former = [(row, offset, files.read(self.file.fd, len(data), offset)) for row, offset, data in patches]
+            torn = [new for old, new in zip(former, patches, strict=True) if _may_tear(old[2], new)]
+            for plan in _plans(torn):
+                journal.perform(self.file.fd, self.file.path, plan, self.file.home)
+            try:
+                self._put(patches)
+            except OSError:
+                self._put(former)  # there was room for it before
+                raise
+            self.put_base()
             if patches and sync:
                 files.sync(self.file.fd)
+
+    def _put(self, patches: Patches) -> None:
+        for _, offset, data in patches:
+            files.write(self.file.fd, data, offset)
 
     def _in_place(self, rows: list[int]) -> tuple[Patches, int | None]:
         """Writes of the same length, and the offset from which the file has to be written anew."""
@@ -114,6 +128,33 @@ class Writing:
                 facts.base_says(record)  # keywords as good as it can, see unbased
         except OSError as error:
             log.error(f"{log.clean(self.file.path)}: {error.strerror}")
+
+
+def _may_tear(old: bytes, patch: tuple[int, int, bytes]) -> bool:
+    """Could a power cut leave half of a line of it, which then says neither the old nor the new?"""
+    _, offset, data = patch
+    edge = journal.SECTOR_OCTETS - offset % journal.SECTOR_OCTETS
+    if edge >= len(data):
+        return False
+    start, end = data.rfind(b"\n", 0, edge) + 1, data.find(b"\n", edge)
+    return old[start:edge] != data[start:edge] and old[edge:end] != data[edge:end]
+
+
+def _plans(patches: Patches) -> Iterator[rewrite.Plan]:
+    """Patches for the journal, those near each other in one plan."""
+    end = -1
+    plan: rewrite.Plan | None = None
+    for _, offset, data in sorted(patches, key=itemgetter(1)):
+        if plan is None or offset - end > files.COPY_OCTETS:
+            if plan is not None:
+                yield plan
+            plan = rewrite.Plan(offset, offset)
+        elif end < offset:
+            plan.pieces.append((end, offset))
+        plan.pieces.append(data)
+        plan.old_end = end = offset + len(data)
+    if plan is not None:
+        yield plan
 
 
 def unfiled(record: Record) -> list[int]:

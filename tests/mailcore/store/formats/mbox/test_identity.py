@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -246,3 +247,18 @@ def test_numbers_come_to_an_end(spool, agrees, subjects):
     again = spool.open()
     assert list(again.uids) == [1, 2, 3, 4] and again.uid_validity == other.uid_validity
     agrees(again)
+
+
+def test_of_two_that_are_the_same_the_uid_in_the_file_decides(spool):
+    """A copy must not become the original that was expunged, when the index is older than the file."""
+    spool.fill("a", "b")
+    box = spool.open()
+    kept = list(Path(box._index.home).glob("index.db*"))
+    [(_, copied)] = box.copy([1], box)
+    old = {path: path.read_bytes() for path in kept}
+    box.remove([1])
+    box._opened = False
+    box._index.close()
+    for path, content in old.items():
+        path.write_bytes(content)
+    assert list(spool.open().uids) == [2, copied]

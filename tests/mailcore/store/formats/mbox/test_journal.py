@@ -36,7 +36,7 @@ class Disk:
     It remembers what was synced, so that a power cut can take away the rest.
     """
 
-    CHANGES = ("pwrite", "fsync", "ftruncate", "posix_fallocate", "unlink", "rename", "utime")
+    CHANGES = ("pwrite", "fsync", "fdatasync", "ftruncate", "posix_fallocate", "unlink", "rename", "utime")
 
     def __init__(self, last: int, torn: bool = False) -> None:
         self.steps: list[str] = []
@@ -71,7 +71,8 @@ class Disk:
         if len(self.steps) > self.last:
             if self.torn and name == "pwrite" and len(self.steps) == self.last + 1:
                 fd, data, offset = arguments
-                os.pwrite(fd, data[: len(data) // 2], offset)
+                half = len(data) // 2 // 512 * 512 - offset % 512  # disks write whole sectors
+                os.pwrite(fd, data[: max(0, half)], offset)
             raise Crash
 
     def _is_synced(self, fd):
@@ -384,6 +385,43 @@ def test_a_journal_that_does_not_fit_any_more_is_put_aside(spool, monkeypatch, s
     assert subjects(box) == ["other", "mail"]
     assert not name.exists()
     assert list(state_of(spool).glob("*.misfit"))
+
+
+@pytest.mark.parametrize("word", [b"line 50 of", b"line 1000 of", b"line 2900"])
+def test_what_others_wrote_after_the_crash_is_not_written_over(spool, monkeypatch, word):
+    """A restore from backup, or mutt, came before us; the file is theirs then, from the first octet on."""
+    name = left_journal(spool, monkeypatch)
+    data = bytearray(spool.path.read_bytes())
+    data[data.index(word) + 5] ^= 0x55
+    with open(spool.path, "rb+") as file:
+        file.write(data)
+    spool.open(readonly=True)
+    assert spool.path.read_bytes() == data
+    assert not name.exists()
+    assert list(state_of(spool).glob("*.misfit"))
+
+
+def test_a_journal_of_another_version_is_left_alone(spool, monkeypatch, subjects):
+    name = left_journal(spool, monkeypatch)
+    name.write_bytes(b"MCREDO9\n" + name.read_bytes()[8:])
+    assert subjects(spool.open()) == WORDS
+    assert name.exists()
+
+
+def test_a_journal_that_another_session_left_is_seen_by_one_that_is_open(spool, monkeypatch, subjects):
+    """The file looks as it did when this session looked, for the change had not begun."""
+    prepare(spool)
+    box = spool.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_redo", lambda *_: (_ for _ in ()).throw(Crash()))
+        dying = spool.open()
+        with pytest.raises(Crash):
+            dying.remove([2])
+        dying._file.unlock()
+    assert len(list(state_of(spool).glob("*.journal"))) == 1
+    box.store([3], "+", ["\\Seen"])
+    again = spool.open()
+    assert subjects(again) == ["a", "c", "d"] and "\\Seen" in again.flags(3)
 
 
 def test_examine_finishes_too(spool, monkeypatch, subjects):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailcore.store.formats.mbox import journal
+from mailcore.store.formats.mbox import journal, writing
 
 
 @pytest.fixture
@@ -88,3 +88,26 @@ def test_keywords_that_outgrow_their_line_are_named_in_the_end(spool, agrees):
     assert again.flags(1) == set(names[::2]) and again.flags(2) == set(names[1::2])
     again.store([1], "+", ["one-more"])
     agrees(again)
+
+
+def test_a_line_on_the_edge_of_a_sector_goes_by_the_journal(spool, performed, agrees):
+    """Half of "$Home" is a keyword too; a change on one side of the edge only cannot be torn."""
+    spool.path.write_bytes(spool.message("a") + spool.message("b", headers=f"X-Pad: {'p' * 110}\n"))
+    box = spool.open()
+    start = spool.path.read_bytes().index(b"X-Keywords:", 300) + len(b"X-Keywords: $H")
+    assert start == 512
+    box.store([2], "+", ["\\Seen"])
+    assert len(performed) == 1
+    box.store([2], "+", ["$Home"])
+    assert len(performed) == 2
+    assert (performed[-1].old_end - performed[-1].first, len(performed[-1].pieces)) == (81, 1)
+    agrees(box)
+
+
+def test_one_plan_for_neighbours(spool):
+    patches = [(1, 100, b"one"), (2, 200, b"two"), (3, 5_000_000, b"three"), (0, 103, b"-")]
+    plans = list(writing._plans(patches))
+    assert [(plan.first, plan.old_end, plan.pieces) for plan in plans] == [
+        (100, 203, [b"one", b"-", (104, 200), b"two"]),
+        (5_000_000, 5_000_005, [b"three"]),
+    ]
