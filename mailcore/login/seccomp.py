@@ -45,7 +45,7 @@ GATEKEEPER = """
     read write readv writev recvfrom recvmsg sendto sendmsg close shutdown
     poll ppoll select pselect6 futex nanosleep clock_nanosleep restart_syscall
     brk munmap mremap madvise getrandom
-    clock_gettime clock_getres gettimeofday time getpid gettid getppid fstat lseek getsockopt
+    clock_gettime clock_getres gettimeofday time getpid gettid getppid uname fstat lseek getsockopt
     rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending sigaltstack tgkill exit exit_group
 """
 NO_CODE = ((2, PROT_EXEC, 0),)  # of mmap and mprotect: memory that cannot be run

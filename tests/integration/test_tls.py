@@ -358,7 +358,7 @@ def test_the_session_has_never_seen_the_key(servers, fred, way):
     ours = servers.family() - before
     sessions = {pid for pid in ours if _uid(pid) == fred.uid}
     pumps = {pid for pid in ours if _uid(pid) == 65534}
-    assert len(sessions) == len(pumps) == 1, ours
+    assert sessions and len(pumps) == 1, ours  # the session, and the steward that makes its dot locks
     assert not any(remembers(pid, secrets) for pid in sessions)
     assert all(remembers(pid, secrets) for pid in pumps), "the scan would find nothing anywhere"
     assert not any("_rust.abi3" in Path(f"/proc/{pid}/maps").read_text() for pid in sessions)  # nor OpenSSL at all
