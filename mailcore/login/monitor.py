@@ -187,6 +187,7 @@ class Monitor:
         """Let strangers talk until one has the right password; None when they leave."""
         self.client_fds = (in_fd, out_fd)
         os.umask(0o022)
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _ENDINGS)  # until there is somebody to say goodbye
         complaints = sources.survey(self.settings, self.peer, self.service.name)
         if self.sealed:
             log.open_log(self.service.program)  # loading a certificate has something to say
@@ -547,11 +548,12 @@ _ENDINGS = (_signal.SIGTERM, _signal.SIGHUP)
 
 def fork() -> int:
     """fork(2); a signal finds the parent with its handlers, or the child with none."""
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, _ENDINGS)
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _ENDINGS)
     pid = os.fork()
     if pid == 0:
         _mind_no_signals()
-    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _ENDINGS)
+        before = before.difference(_ENDINGS)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
     return pid
 
 
@@ -559,6 +561,7 @@ def _end_on_signals() -> None:
     """TERM and HUP raise Terminated, once."""
     for number in _ENDINGS:
         _signal.signal(number, _end)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _ENDINGS)
 
 
 def _end(number: int, frame: object) -> None:

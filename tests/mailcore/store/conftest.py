@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 from mailcore.settings import Settings
+from mailcore.store import index
 from mailcore.store.formats.mbox.box import Box
 from mailcore.store.formats.mbox.scan import scan
 from mailcore.store.index import Index
 
 DATE = "Sat Nov 21 12:00:00 2026"
+
+
+@pytest.fixture(autouse=True)
+def _no_shared_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever lies in /var/lib/mailcore of this machine is not ours."""
+    monkeypatch.setattr(index, "SHARED_HOME", str(tmp_path / "no-such-place"))
 
 
 class Spool:
