@@ -39,12 +39,13 @@ _ENCODED = (b"\x1b", b"\0", b"~{", b"BASE64", b"UTF-7")  # where ASCII is not wh
 
 
 class Key:
-    """One search key, understood."""
+    """One search key, understood; `names` are the fields that it looks at."""
 
-    __slots__ = ("cost", "depth", "narrow", "test")
+    __slots__ = ("cost", "depth", "names", "narrow", "test")
 
-    def __init__(self, cost: int, test: Test, narrow: Narrow | None = None) -> None:
+    def __init__(self, cost: int, test: Test, narrow: Narrow | None = None, names: Iterable[bytes] = ()) -> None:
         self.cost = cost
+        self.names = frozenset(name.upper() for name in names)
         self.depth = 0  # of keys in it
         self.narrow = narrow
         self.test = test
@@ -101,12 +102,17 @@ def sent(fits: Callable[[int], bool]) -> Key:
         date = dates.rfc822(value) if value else None
         return date is not None and fits(dates.day(*date))
 
-    return Key(HEADER, test)
+    return Key(HEADER, test, names=(b"Date",))
 
 
 def field(name: bytes, needle: Needle) -> Key:
     """A field of this name has the string; each one has the empty string (RFC 3501 §6.4.4 HEADER)."""
-    return Key(HEADER, lambda message: any(map(needle.in_field, headers.values(message.short_header, name))))
+
+    def test(message: Message) -> bool:
+        header = message.short_header
+        return not needle.absent(header) and any(map(needle.in_field, headers.values(header, name)))
+
+    return Key(HEADER, test, names=(name,))
 
 
 def correspondent(name: bytes, needle: Needle) -> Key:
@@ -119,7 +125,7 @@ def correspondent(name: bytes, needle: Needle) -> Key:
             return False
         return any(needle.in_field(_written(address)) for address in addresses(value))
 
-    return Key(HEADER, lambda message: any(map(fits, headers.values(message.short_header, name))))
+    return Key(HEADER, lambda message: any(map(fits, headers.values(message.short_header, name))), names=(name,))
 
 
 def _written(address: object) -> bytes:
@@ -235,7 +241,8 @@ class Compound(Key):
         self.keys = sorted(keys, key=lambda key: key.cost)
         self._test: Test | None = None
         shallow = all(key.narrow is not None and key.depth < _SHALLOW for key in keys)
-        super().__init__(sum(key.cost for key in keys), self._fits, narrow if shallow else None)
+        names = frozenset().union(*(key.names for key in keys))
+        super().__init__(sum(key.cost for key in keys), self._fits, narrow if shallow else None, names)
         self.depth = 1 + max(key.depth for key in keys)
 
     def _fits(self, message: Message) -> bool:

@@ -17,7 +17,7 @@ from mailcore.errors import Expunged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any, Protocol
 
     class Text(Protocol):
@@ -36,6 +36,9 @@ DELETED = "\\Deleted"
 DRAFT = "\\Draft"
 RECENT = "\\Recent"
 SYSTEM_FLAGS = (ANSWERED, FLAGGED, DELETED, SEEN, DRAFT)
+
+# fields that programs write anew without making another message of it (X-Mozilla-… too)
+FLEETING = frozenset((b"CONTENT-LENGTH", b"LINES", b"STATUS"))
 
 PIECE_OCTETS = 1024 * 1024
 
@@ -154,6 +157,18 @@ class Mailbox:
                 yield uid, self.text(uid)
             except Expunged:
                 continue
+
+    # --- what was made of messages before ----------------------------------------------
+
+    def remembered(self, kind: str, uids: Sequence[int]) -> list[bytes | None]:
+        """Texts of this kind that `remember` got, for each of these (ascending), None where there is none."""
+        return [None] * len(uids)
+
+    def remember(self, kind: str, pairs: Iterable[tuple[int, bytes]]) -> None:
+        """Keep texts, made since `remembered` was asked, for later and for other sessions.
+
+        What a text is made of must be what makes a message that message: no flag, no FLEETING field.
+        """
 
     # --- counts ----------------------------------------------------------------------
 

@@ -242,6 +242,7 @@ class Box(Messages):
 
     def close(self) -> None:
         self._fresh = False  # the next session claims them
+        self._memory.settle(self._record.columns, all_=True)
         settled = self.readonly or self._missing or not self._opened
         if not settled and (unfiled(self._record) or unbased(self._record, self._facts) or self._stale_base()):
             self._settle(True)

@@ -31,6 +31,7 @@ from mailcore.store.formats.mbox.mailfile import NOWHERE, MailFile
 from mailcore.store.formats.mbox.view import View
 from mailcore.store.index import Record
 from mailcore.store.mailbox import Mailbox
+from mailcore.store.remembered import Remembered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Followed(Mailbox):
         self._facts = Facts()
         # a record not adopted yet, whether it is not saved yet, and whether UIDs were given in it
         self._ahead: tuple[Record, bool, bool] | None = None
+        self._memory = Remembered(index, path, settings.index_text_octets)
         self._opened = False
         self._fresh = False  # there are messages of our own that no session has claimed
         self._missing = False

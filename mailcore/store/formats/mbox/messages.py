@@ -16,7 +16,7 @@ from mailcore.store.mailbox import RECENT, News
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mailcore.store.mailbox import Text
 
@@ -129,6 +129,12 @@ class Messages(Followed):
 
         return self._undisturbed(read)
 
+    def remembered(self, kind: str, uids: Sequence[int]) -> list[bytes | None]:
+        return self._memory.texts(kind, self._record.columns, uids)
+
+    def remember(self, kind: str, pairs: Iterable[tuple[int, bytes]]) -> None:
+        self._memory.keep(kind, self._record.columns, pairs)
+
     # --- counts ------------------------------------------------------------------------
 
     @property
@@ -144,4 +150,5 @@ class Messages(Followed):
         return self._view.flags(self._record.columns).translate(_UNSEEN).find(1) + 1 or None
 
     def news(self, expunges: bool = True) -> News:
+        self._memory.settle(self._record.columns)
         return self._view.tell(self._record, expunges)
