@@ -68,7 +68,7 @@ def flagged(flag: str, wanted: bool = True) -> Key:
     """Messages that have the flag, or have it not."""
 
     def narrow(box: Mailbox, uids: Sequence[int]) -> list[int]:
-        return [uid for uid, flags in zip(uids, map(box.flags, uids), strict=True) if (flag in flags) is wanted]
+        return [uid for uid, flags in zip(uids, box.flags_of(uids), strict=True) if (flag in flags) is wanted]
 
     return Key(FLAG, lambda message: (flag in message.box.flags(message.uid)) is wanted, narrow)
 
@@ -77,7 +77,7 @@ def sized(fits: Callable[[int], bool]) -> Key:
     """By RFC822.SIZE."""
 
     def narrow(box: Mailbox, uids: Sequence[int]) -> list[int]:
-        return [uid for uid, octets in zip(uids, map(box.octets, uids), strict=True) if fits(octets)]
+        return [uid for uid, octets in zip(uids, box.octets_of(uids), strict=True) if fits(octets)]
 
     return Key(COLUMN, lambda message: fits(message.box.octets(message.uid)), narrow)
 
@@ -86,7 +86,7 @@ def arrived(fits: Callable[[int], bool]) -> Key:
     """By the day of the internal date, in its own zone (RFC 3501 §6.4.4: time and zone do not count)."""
 
     def narrow(box: Mailbox, uids: Sequence[int]) -> list[int]:
-        return [uid for uid in uids if fits(dates.day(*box.internal_date(uid)))]
+        return [uid for uid, date in zip(uids, box.dates_of(uids), strict=True) if fits(dates.day(*date))]
 
     return Key(COLUMN, lambda message: fits(dates.day(*message.box.internal_date(message.uid))), narrow)
 

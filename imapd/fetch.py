@@ -90,7 +90,7 @@ def _flags(message: Message) -> Ready:
 
 def _flags_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
     written = FlagLists(box.keywords)
-    return [written[flags] for flags in map(box.flags, uids)]
+    return [written[flags] for flags in box.flags_of(uids)]
 
 
 class Days(dict[tuple[int, int], tuple[bytes, bytes]]):
@@ -110,7 +110,7 @@ def _date(message: Message) -> Ready:
 def _date_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
     days = Days()
     column = []
-    for seconds, zone in map(box.internal_date, uids):
+    for seconds, zone in box.dates_of(uids):
         day, second = divmod(seconds + zone * 60, 86400)
         date, rest = days[day, zone]
         column.append(b'"%b%02d:%02d:%02d%b"' % (date, second // 3600, second // 60 % 60, second % 60, rest))
@@ -118,7 +118,7 @@ def _date_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
 
 
 def _size_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
-    return [b"%d" % octets for octets in map(box.octets, uids)]
+    return [b"%d" % octets for octets in box.octets_of(uids)]
 
 
 FLAGS = Item(b"FLAGS", _flags, _flags_column)
@@ -270,7 +270,7 @@ def _unbroken(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _whole(label: bytes, text: str, sees: bool) -> Item:
     """RFC822, RFC822.HEADER and RFC822.TEXT: old names of sections."""
     section = Section(text=text)
-    return Item(label, lambda message: content(section.span(message)), sees=sees)
+    return Item(label, lambda message: content(section.span(message)), sees=sees, whole=text != "HEADER")
 
 
 def _sections(args: Args, sees: bool) -> Item:
@@ -286,7 +286,8 @@ def _sections(args: Args, sees: bool) -> Item:
         args.need(b">")
         label += b"<%d>" % offset
         kind = ""
-    return Item(label, lambda message: content(section.span(message), partial), sees=sees, kind=kind)
+    whole = bool(section.numbers) or not section.text.startswith("HEADER")
+    return Item(label, lambda message: content(section.span(message), partial), sees=sees, kind=kind, whole=whole)
 
 
 def _section(args: Args) -> Section:
@@ -419,19 +420,30 @@ class Answers:
         """Answers for these slices of the mailbox."""
         if not all(item.column or item.kind for item in self.items):
             for start, stop in places:
-                for index in range(start, stop):
-                    yield from self._one(index)
+                yield from self._read(start, stop)
             return
         for start, stop in places:
             for first in range(start, stop, BLOCK_MESSAGES):
                 yield from self._block(first, min(first + BLOCK_MESSAGES, stop))
 
+    def _read(self, start: int, stop: int) -> Iterator[Fetch]:
+        """The answers for a slice, its messages read many at a time."""
+        uids = self.box.uids[start:stop]
+        number_of = dict(zip(uids, range(start + 1, stop + 1), strict=True))
+        whole = any(item.whole for item in self.items)
+        for message in read(self.box, [uid for uid in uids if uid not in self.gone], self.settings, whole):
+            yield from self._answer(number_of.pop(message.uid), message)
+        self.gone.update(number_of)
+
     def _one(self, index: int) -> Iterator[Fetch]:
-        """The answer for one message, whole before it is said."""
+        """The answer for one message."""
         uid = self.box.uids[index]
-        if uid in self.gone:
-            return
-        message = Message(self.box, uid, self.settings)
+        if uid not in self.gone:
+            yield from self._answer(index + 1, Message(self.box, uid, self.settings))
+
+    def _answer(self, number: int, message: Message) -> Iterator[Fetch]:
+        """One answer, whole before it is said."""
+        uid = message.uid
         try:
             pairs = [(item.label, item.value(message)) for item in self.items]
             if uid in self.seen and FLAGS not in self.items:
@@ -439,7 +451,7 @@ class Answers:
         except Expunged:
             self.gone.add(uid)
             return
-        yield Fetch(index + 1, pairs)
+        yield Fetch(number, pairs)
 
     def _block(self, start: int, stop: int) -> Iterator[Fetch | Ready]:
         """The answers for a slice in one piece of bytes; one by one if a message is gone."""

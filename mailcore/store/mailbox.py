@@ -142,6 +142,18 @@ class Mailbox:
 
     # --- many messages ---------------------------------------------------------------
 
+    def flags_of(self, uids: Sequence[int]) -> list[frozenset[str]]:
+        """`flags` of each of these.  Raises Expunged."""
+        return [self.flags(uid) for uid in uids]
+
+    def octets_of(self, uids: Sequence[int]) -> Sequence[int]:
+        """`octets` of each of these.  Raises Expunged."""
+        return [self.octets(uid) for uid in uids]
+
+    def dates_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        """`internal_date` of each of these.  Raises Expunged."""
+        return [self.internal_date(uid) for uid in uids]
+
     def headers(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
         """Uid and header of these, in their order; those that are gone are left out."""
         for uid in uids:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SLICE_MESSAGES = 100  # so many are read under one lock,
 SLICE_OCTETS = 4 * 1024 * 1024  # or so much of them
 
-# bytes.translate table: a column of flag bits to a column of yes and no
+# bytes.translate tables: a column of flag bits to those that are told, and to one of yes and no
+_VISIBLE = bytes(bits & VISIBLE for bits in range(256))
 _UNSEEN = bytes(not bits & block.SEEN for bits in range(256))
 
 
@@ -48,13 +49,46 @@ class Messages(Followed):
             bits, words = self._record.columns.flags[row], self._record.columns.words[row]
         elif (bits := self._view.told_flags(uid)) < 0:
             raise Expunged
-        key = bits & VISIBLE, words, uid in self._view.recent
+        return self._flag_set(bits & VISIBLE, words, uid in self._view.recent)
+
+    def _flag_set(self, bits: int, words: int, recent: bool) -> frozenset[str]:
+        key = bits, words, recent
         flags = self._flag_sets.get(key)
         if flags is None:
             names = [name for bit, name in NAMES.items() if bits & bit]
             names += [name.decode() for name in self._words.names(words)]
             flags = self._flag_sets[key] = frozenset([*names, RECENT] if key[2] else names)
         return flags
+
+    def _side_by_side(self, uids: Sequence[int]) -> slice | None:
+        """The rows of these if they are all there and nothing is between them."""
+        columns = self._record.columns.uid
+        first = row_of(self._record.columns, uids[0]) if uids else 0
+        rows = slice(first, first + len(uids))
+        some = columns[rows] if first >= 0 else None
+        return rows if some == uids or (some is not None and some.tolist() == list(uids)) else None
+
+    def flags_of(self, uids: Sequence[int]) -> list[frozenset[str]]:
+        rows = self._side_by_side(uids)
+        if rows is None:
+            return super().flags_of(uids)
+        columns = self._record.columns
+        visible = columns.flags[rows].tobytes().translate(_VISIBLE)
+        recent = map(self._view.recent.__contains__, uids)
+        known = self._flag_sets
+        keys = zip(visible, columns.words[rows], recent, strict=True)
+        return [known.get(key) or self._flag_set(*key) for key in keys]
+
+    def octets_of(self, uids: Sequence[int]) -> Sequence[int]:
+        rows = self._side_by_side(uids)
+        return super().octets_of(uids) if rows is None else self._record.columns.octets[rows]
+
+    def dates_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        rows = self._side_by_side(uids)
+        if rows is None:
+            return super().dates_of(uids)
+        columns = self._record.columns
+        return list(zip(columns.date[rows], columns.zone[rows], strict=True))
 
     def octets(self, uid: int) -> int:
         return self._record.columns.octets[self._there(uid)]
