@@ -27,7 +27,7 @@ DOOR_NAMES = ("__main__", "options")
 SERVER_PACKAGES = ("imapd", "ipop3d", "mailcore.poppassd")
 
 # Third parties have one door each.
-WORDS = ("__main__", "cert", "demo", "poppassd", "secret", "undelete")
+WORDS = ("__main__", "cert", "demo", "index", "poppassd", "secret", "undelete")
 THIRD_PARTY_DOORS = {
     "passlib": {"mailcore.login.passwords", "mailcore.tools.demo", "mailcore.tools.secret"},
     "OpenSSL": {"mailcore.login.tls"},

@@ -149,6 +149,30 @@ class Index:
         self._saved[path] = saved
         return record if len(record.columns) == row[5] and _sane(record) else None
 
+    # --- looking at all of it (tools) --------------------------------------------------
+
+    def mailboxes(self) -> list[tuple[str, int, int, int, dict[str, int]]]:
+        """Path, messages, uid_validity, uid_next, and octets by kind of text, of each that is known."""
+
+        def look(db: sqlite3.Connection) -> list[tuple[str, int, int, int, dict[str, int]]]:
+            sizes = "SELECT kind, sum(length(data)) FROM text WHERE mailbox = ? GROUP BY kind ORDER BY kind"
+            rows = db.execute("SELECT path, messages, uid_validity, uid_next, id FROM mailbox ORDER BY path").fetchall()
+            return [(*row[:4], dict(db.execute(sizes, row[4:]).fetchall())) for row in rows]
+
+        found: list[tuple[str, int, int, int, dict[str, int]]] = self._asked(look, [])
+        return found
+
+    def texts(self, path: str) -> list[tuple[str, int, bytes]]:
+        """Kind, number and data of all chunks of texts of a mailbox."""
+        question = "SELECT kind, number, data FROM text WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)"
+        rows: list[tuple[str, int, bytes]] = self._asked(lambda db: db.execute(question, (path,)).fetchall(), [])
+        return rows
+
+    def sound(self) -> bool:
+        """SQLite's own opinion of the file."""
+        said = self._asked(lambda db: db.execute("PRAGMA integrity_check").fetchall(), [])
+        return bool(said == [("ok",)])
+
     # --- saving ----------------------------------------------------------------------
 
     def save(self, path: str, record: Record, durable: bool = False) -> bool:
@@ -235,6 +259,11 @@ class Index:
             db.execute("COMMIT")
 
         self._asked(save, None)
+
+    def drop_texts(self, path: str) -> None:
+        """Forget the texts of a mailbox."""
+        question = "DELETE FROM text WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)"
+        self._asked(lambda db: db.execute(question, (path,)).fetchone(), None)
 
     @staticmethod
     def _text_octets(db: sqlite3.Connection, mailbox: int) -> int:
