@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from imapd.session import Session, Talk
     from imapd.syntax import Args
+    from mailcore.store.mailbox import Mailbox
 
 # RFC 5256 §5 thread-alg
 THREAD_ALG: dict[str, Callable[[Sequence[threads.Read]], threads.Forest]] = {
@@ -56,18 +57,30 @@ def _read(session: Session, uids: Sequence[int], by_uid: bool) -> list[threads.R
     found = []
     texts = kept(box, {"sent": packed_date, "thread": _ids, "subject": base_subject}, uids, settings)
     names = uids if by_uid else results.numbers(box, uids)
-    columns = (sent(box, uids, texts["sent"]), texts["thread"], texts["subject"], names)
-    for uid, date, ids, subject, name in zip(uids, *columns, strict=True):
-        if date is None or ids is None or subject is None:
+    columns = (sent(box, uids, texts["sent"]), texts["thread"], texts["subject"], names, _arrived(box, uids))
+    for date, ids, subject, name, arrived in zip(*columns, strict=True):
+        if date is None or ids is None or subject is None or arrived is None:
             continue
-        try:
-            read = threads.Read(name, date, box.internal_date(uid)[0])
-        except Expunged:
-            continue
+        read = threads.Read(name, date, arrived)
         read.subject, read.reply = subject[1:], subject[:1] == b"1"
         read.id, *read.ancestors = ids.split(b"\n")
         found.append(read)
     return found
+
+
+def _arrived(box: Mailbox, uids: Sequence[int]) -> list[int | None]:
+    """When they arrived; None for who is gone."""
+    try:
+        return [seconds for seconds, _ in box.dates_of(uids)]
+    except Expunged:
+        pass
+    dates: list[int | None] = []
+    for uid in uids:
+        try:
+            dates.append(box.internal_date(uid)[0])
+        except Expunged:
+            dates.append(None)
+    return dates
 
 
 def _ids(header: bytes) -> bytes:

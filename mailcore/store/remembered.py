@@ -7,7 +7,7 @@ servers make and read them).
 A chunk is packed as a checksum (of its kind, too), VERSION, the number of texts, the columns uid,
 digest, octets and end, and the texts one after another.  It is read only when its kind is asked
 for.  A chunk that is damaged, or of another VERSION, is as good as none; a text of a message that
-is not what it was is passed over.  Nothing is compressed: zlib costs five times what it saves.
+is not what it was is passed over.  Nothing is compressed: inflating takes longer than reading.
 """
 
 from __future__ import annotations
