@@ -138,6 +138,16 @@ def strip(header: bytes) -> bytes:
     return HIDDEN.sub(b"", header)
 
 
+def cut(header: bytes, place: int, octets: int) -> bytes:
+    """The same where a block of ours of so many octets is known to lie, which then is all there is to take out."""
+    end = place + octets
+    begun = octets and header[place - 1 : place + 8] == b"\nStatus: "
+    ended = header[end - UID_OCTETS : end - 11] == b"X-UID: " and header[end - 1 : end] == b"\n"
+    if not begun or not ended or b"\nX-IMAP" in header:
+        return strip(header)
+    return header[:place] + header[end:]
+
+
 def place(header: bytes) -> int:
     """Where a block goes in a header that is started by a line end."""
     if len(header) <= PLACE_OCTETS:

@@ -124,8 +124,7 @@ class Messages(Followed):
         some: list[int] = []
         left = SLICE_OCTETS
         for uid in uids:
-            row = self._row(uid)
-            if row >= 0 and with_body:
+            if with_body and (row := self._row(uid)) >= 0:
                 left -= min(self._record.columns.length[row], self._settings.text_octets)
             if some and (left < 0 or len(some) == SLICE_MESSAGES):
                 yield some
@@ -149,7 +148,9 @@ class Messages(Followed):
         small = with_body and body_octets + header <= self._settings.text_octets
         start = columns.start[row] + columns.line[row] - 1  # at the line end before the header
         data = self._file.read(1 + header + (body_octets if small else 0), start)
-        return block.strip(data[: header + 1])[1:], data[header + 1 :], body_octets
+        place = columns.block[row] - columns.line[row] + 1
+        head = block.cut(data[: header + 1], place, columns.block_octets[row])
+        return head[1:], data[header + 1 :], body_octets
 
     def _body(self, uid: int, offset: int, octets: int) -> bytes:
         """A span of a body, wherever the message lies by now."""
