@@ -39,13 +39,16 @@ _ENCODED = (b"\x1b", b"\0", b"~{", b"BASE64", b"UTF-7")  # where ASCII is not wh
 
 
 class Key:
-    """One search key, understood; `names` are the fields that it looks at."""
+    """One search key, understood; `names` are the fields that it looks at, None: it may be any."""
 
     __slots__ = ("cost", "depth", "names", "narrow", "test")
 
-    def __init__(self, cost: int, test: Test, narrow: Narrow | None = None, names: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, cost: int, test: Test, narrow: Narrow | None = None, names: Iterable[bytes] | None = None
+    ) -> None:
         self.cost = cost
-        self.names = frozenset(name.upper() for name in names)
+        unknown = names is None and cost >= HEADER
+        self.names = None if unknown else frozenset(name.upper() for name in names or ())
         self.depth = 0  # of keys in it
         self.narrow = narrow
         self.test = test
@@ -241,8 +244,11 @@ class Compound(Key):
         self.keys = sorted(keys, key=lambda key: key.cost)
         self._test: Test | None = None
         shallow = all(key.narrow is not None and key.depth < _SHALLOW for key in keys)
-        names = frozenset().union(*(key.names for key in keys))
+        known = [key.names for key in keys if key.names is not None]
+        names = frozenset().union(*known)
         super().__init__(sum(key.cost for key in keys), self._fits, narrow if shallow else None, names)
+        if len(known) < len(keys):
+            self.names = None
         self.depth = 1 + max(key.depth for key in keys)
 
     def _fits(self, message: Message) -> bool:
