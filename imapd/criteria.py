@@ -39,12 +39,16 @@ _ENCODED = (b"\x1b", b"\0", b"~{", b"BASE64", b"UTF-7")  # where ASCII is not wh
 
 
 class Key:
-    """One search key, understood."""
+    """One search key, understood; `names` are the fields that it looks at, None: it may be any."""
 
-    __slots__ = ("cost", "depth", "narrow", "test")
+    __slots__ = ("cost", "depth", "names", "narrow", "test")
 
-    def __init__(self, cost: int, test: Test, narrow: Narrow | None = None) -> None:
+    def __init__(
+        self, cost: int, test: Test, narrow: Narrow | None = None, names: Iterable[bytes] | None = None
+    ) -> None:
         self.cost = cost
+        unknown = names is None and cost >= HEADER
+        self.names = None if unknown else frozenset(name.upper() for name in names or ())
         self.depth = 0  # of keys in it
         self.narrow = narrow
         self.test = test
@@ -67,7 +71,7 @@ def flagged(flag: str, wanted: bool = True) -> Key:
     """Messages that have the flag, or have it not."""
 
     def narrow(box: Mailbox, uids: Sequence[int]) -> list[int]:
-        return [uid for uid, flags in zip(uids, map(box.flags, uids), strict=True) if (flag in flags) is wanted]
+        return [uid for uid, flags in zip(uids, box.flags_of(uids), strict=True) if (flag in flags) is wanted]
 
     return Key(FLAG, lambda message: (flag in message.box.flags(message.uid)) is wanted, narrow)
 
@@ -76,7 +80,7 @@ def sized(fits: Callable[[int], bool]) -> Key:
     """By RFC822.SIZE."""
 
     def narrow(box: Mailbox, uids: Sequence[int]) -> list[int]:
-        return [uid for uid, octets in zip(uids, map(box.octets, uids), strict=True) if fits(octets)]
+        return [uid for uid, octets in zip(uids, box.octets_of(uids), strict=True) if fits(octets)]
 
     return Key(COLUMN, lambda message: fits(message.box.octets(message.uid)), narrow)
 
@@ -85,7 +89,7 @@ def arrived(fits: Callable[[int], bool]) -> Key:
     """By the day of the internal date, in its own zone (RFC 3501 §6.4.4: time and zone do not count)."""
 
     def narrow(box: Mailbox, uids: Sequence[int]) -> list[int]:
-        return [uid for uid in uids if fits(dates.day(*box.internal_date(uid)))]
+        return [uid for uid, date in zip(uids, box.dates_of(uids), strict=True) if fits(dates.day(*date))]
 
     return Key(COLUMN, lambda message: fits(dates.day(*message.box.internal_date(message.uid))), narrow)
 
@@ -101,12 +105,17 @@ def sent(fits: Callable[[int], bool]) -> Key:
         date = dates.rfc822(value) if value else None
         return date is not None and fits(dates.day(*date))
 
-    return Key(HEADER, test)
+    return Key(HEADER, test, names=(b"Date",))
 
 
 def field(name: bytes, needle: Needle) -> Key:
     """A field of this name has the string; each one has the empty string (RFC 3501 §6.4.4 HEADER)."""
-    return Key(HEADER, lambda message: any(map(needle.in_field, headers.values(message.short_header, name))))
+
+    def test(message: Message) -> bool:
+        header = message.short_header
+        return not needle.absent(header) and any(map(needle.in_field, headers.values(header, name)))
+
+    return Key(HEADER, test, names=(name,))
 
 
 def correspondent(name: bytes, needle: Needle) -> Key:
@@ -119,7 +128,7 @@ def correspondent(name: bytes, needle: Needle) -> Key:
             return False
         return any(needle.in_field(_written(address)) for address in addresses(value))
 
-    return Key(HEADER, lambda message: any(map(fits, headers.values(message.short_header, name))))
+    return Key(HEADER, lambda message: any(map(fits, headers.values(message.short_header, name))), names=(name,))
 
 
 def _written(address: object) -> bytes:
@@ -235,7 +244,11 @@ class Compound(Key):
         self.keys = sorted(keys, key=lambda key: key.cost)
         self._test: Test | None = None
         shallow = all(key.narrow is not None and key.depth < _SHALLOW for key in keys)
-        super().__init__(sum(key.cost for key in keys), self._fits, narrow if shallow else None)
+        known = [key.names for key in keys if key.names is not None]
+        names = frozenset().union(*known)
+        super().__init__(sum(key.cost for key in keys), self._fits, narrow if shallow else None, names)
+        if len(known) < len(keys):
+            self.names = None
         self.depth = 1 + max(key.depth for key in keys)
 
     def _fits(self, message: Message) -> bool:

@@ -11,13 +11,13 @@ a message are held; large ones travel in chunks and are never in memory whole.
 
 from __future__ import annotations
 
-from imapd.message import Message
+from imapd.message import Message, limits, read
 from imapd.responses import Done, Fetch, Literal, Name, Ready, data, flag, string
 from imapd.sequence import DIGITS, within
 from mailcore import log
 from mailcore.errors import Expunged, Hangup, MailError, Mistake, Refusal
 from mailcore.message import crlf, dates, envelope, headers, mime
-from mailcore.store.mailbox import SEEN
+from mailcore.store.mailbox import FLEETING, SEEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,24 +36,35 @@ if TYPE_CHECKING:
 
 BLOCK_MESSAGES = 500  # answered in one piece, where no text is read
 HELD_OCTETS = 128 * 1024  # more than this of a message travels in chunks
+FIELDS_REMEMBERED = 30  # a set of more fields is no client's usual one
+FIELD_NAME = frozenset(b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 FLAG_ORDER = ("\\Recent", "\\Seen", "\\Deleted", "\\Flagged", "\\Answered", "\\Draft")  # as UW told them
 
 
 class Item:
     """One thing asked of each message.
 
-    `sees` is true of those that set \\Seen (RFC 3501 §6.4.5).
+    `sees` is true of those that set \\Seen (RFC 3501 §6.4.5).  `kind` is the name under which a
+    mailbox may remember the answer, "" if it may not; `whole` says that the body is read for it.
     """
 
-    __slots__ = ("column", "label", "sees", "value")
+    __slots__ = ("column", "kind", "label", "sees", "value", "whole")
 
     def __init__(
-        self, label: bytes, value: Callable[[Message], Data], column: Column | None = None, sees: bool = False
+        self,
+        label: bytes,
+        value: Callable[[Message], Data],
+        column: Column | None = None,
+        sees: bool = False,
+        kind: str = "",
+        whole: bool = False,
     ) -> None:
         self.label = Ready(label)
         self.value = value
         self.column = column
         self.sees = sees
+        self.kind = kind
+        self.whole = whole
 
 
 # --- what a mailbox knows without reading messages -----------------------------------
@@ -79,7 +90,7 @@ def _flags(message: Message) -> Ready:
 
 def _flags_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
     written = FlagLists(box.keywords)
-    return [written[flags] for flags in map(box.flags, uids)]
+    return [written[flags] for flags in box.flags_of(uids)]
 
 
 class Days(dict[tuple[int, int], tuple[bytes, bytes]]):
@@ -99,7 +110,7 @@ def _date(message: Message) -> Ready:
 def _date_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
     days = Days()
     column = []
-    for seconds, zone in map(box.internal_date, uids):
+    for seconds, zone in box.dates_of(uids):
         day, second = divmod(seconds + zone * 60, 86400)
         date, rest = days[day, zone]
         column.append(b'"%b%02d:%02d:%02d%b"' % (date, second // 3600, second // 60 % 60, second % 60, rest))
@@ -107,7 +118,7 @@ def _date_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
 
 
 def _size_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
-    return [b"%d" % octets for octets in map(box.octets, uids)]
+    return [b"%d" % octets for octets in box.octets_of(uids)]
 
 
 FLAGS = Item(b"FLAGS", _flags, _flags_column)
@@ -134,9 +145,14 @@ _OTHERS: dict[type, Callable[[Data], bytes]] = {
     envelope.Run: lambda run: b"".join(map(_listed, run)),  # nothing between them (RFC 3501 §9 1*address, 1*body)
 }
 
-ENVELOPE = Item(b"ENVELOPE", lambda message: written(envelope.envelope(message.short_header)))
-BODY = Item(b"BODY", lambda message: written(envelope.body(message.structure, False)))
-BODYSTRUCTURE = Item(b"BODYSTRUCTURE", lambda message: written(envelope.body(message.structure, True)))
+ENVELOPE = Item(b"ENVELOPE", lambda message: written(envelope.envelope(message.short_header)), kind="envelope")
+BODY = Item(b"BODY", lambda message: written(envelope.body(message.structure, False)), kind="body", whole=True)
+BODYSTRUCTURE = Item(
+    b"BODYSTRUCTURE",
+    lambda message: written(envelope.body(message.structure, True)),
+    kind="bodystructure",
+    whole=True,
+)
 
 # --- sections (RFC 3501 §6.4.5) ------------------------------------------------------
 
@@ -161,6 +177,15 @@ class Section:
         if self.names:
             words.append(data([Name(name.upper()) for name in self.names]))
         return b" ".join(words)
+
+    def kind(self) -> str:
+        """The name under which a mailbox may remember it: fields, if they are of the message as such."""
+        names = sorted({name.upper() for name in self.names})
+        if self.numbers or self.text != "HEADER.FIELDS" or len(names) > FIELDS_REMEMBERED:
+            return ""
+        if not all(map(FIELD_NAME.issuperset, names)) or not FLEETING.isdisjoint(names):
+            return ""
+        return "" if any(name.startswith(b"X-MOZILLA-") for name in names) else "fields " + b" ".join(names).decode()
 
     def span(self, message: Message) -> Span | None:
         """Where it lies; None if there is no such part, or it has no such thing."""
@@ -245,7 +270,7 @@ def _unbroken(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _whole(label: bytes, text: str, sees: bool) -> Item:
     """RFC822, RFC822.HEADER and RFC822.TEXT: old names of sections."""
     section = Section(text=text)
-    return Item(label, lambda message: content(section.span(message)), sees=sees)
+    return Item(label, lambda message: content(section.span(message)), sees=sees, whole=text != "HEADER")
 
 
 def _sections(args: Args, sees: bool) -> Item:
@@ -254,12 +279,15 @@ def _sections(args: Args, sees: bool) -> Item:
     args.need(b"]")
     label = b"BODY[%b]" % section.label()
     partial = None
+    kind = "" if sees else section.kind()
     if args.skip(b"<"):
         offset = args.number()
         partial = Partial(offset, args.need(b".").nz_number())
         args.need(b">")
         label += b"<%d>" % offset
-    return Item(label, lambda message: content(section.span(message), partial), sees=sees)
+        kind = ""
+    whole = bool(section.numbers) or not section.text.startswith("HEADER")
+    return Item(label, lambda message: content(section.span(message), partial), sees=sees, kind=kind, whole=whole)
 
 
 def _section(args: Args) -> Section:
@@ -348,6 +376,10 @@ def fetch_att(args: Args, name: str) -> Item:
 # --- answers -------------------------------------------------------------------------
 
 
+class Large(Exception):
+    """What is asked of a message is too much to be held for many of them."""
+
+
 class Answers:
     """The FETCH answers of one command.
 
@@ -386,22 +418,32 @@ class Answers:
 
     def told(self, places: Sequence[Place]) -> Iterator[Fetch | Ready]:
         """Answers for these slices of the mailbox."""
-        columns = [(item.label, item.column) for item in self.items if item.column is not None]
-        if len(columns) != len(self.items):
+        if not all(item.column or item.kind for item in self.items):
             for start, stop in places:
-                for index in range(start, stop):
-                    yield from self._one(index)
+                yield from self._read(start, stop)
             return
         for start, stop in places:
             for first in range(start, stop, BLOCK_MESSAGES):
-                yield from self._block(columns, first, min(first + BLOCK_MESSAGES, stop))
+                yield from self._block(first, min(first + BLOCK_MESSAGES, stop))
+
+    def _read(self, start: int, stop: int) -> Iterator[Fetch]:
+        """The answers for a slice, its messages read many at a time."""
+        uids = self.box.uids[start:stop]
+        number_of = dict(zip(uids, range(start + 1, stop + 1), strict=True))
+        whole = any(item.whole for item in self.items)
+        for message in read(self.box, [uid for uid in uids if uid not in self.gone], self.settings, whole):
+            yield from self._answer(number_of.pop(message.uid), message)
+        self.gone.update(number_of)
 
     def _one(self, index: int) -> Iterator[Fetch]:
-        """The answer for one message, whole before it is said."""
+        """The answer for one message."""
         uid = self.box.uids[index]
-        if uid in self.gone:
-            return
-        message = Message(self.box, uid, self.settings)
+        if uid not in self.gone:
+            yield from self._answer(index + 1, Message(self.box, uid, self.settings))
+
+    def _answer(self, number: int, message: Message) -> Iterator[Fetch]:
+        """One answer, whole before it is said."""
+        uid = message.uid
         try:
             pairs = [(item.label, item.value(message)) for item in self.items]
             if uid in self.seen and FLAGS not in self.items:
@@ -409,21 +451,60 @@ class Answers:
         except Expunged:
             self.gone.add(uid)
             return
-        yield Fetch(index + 1, pairs)
+        yield Fetch(number, pairs)
 
-    def _block(self, columns: Sequence[tuple[bytes, Column]], start: int, stop: int) -> Iterator[Fetch | Ready]:
+    def _block(self, start: int, stop: int) -> Iterator[Fetch | Ready]:
         """The answers for a slice in one piece of bytes; one by one if a message is gone."""
         uids = self.box.uids[start:stop]
-        template = b"* %%d FETCH (%b)\r\n" % b" ".join([label.replace(b"%", b"%%") + b" %b" for label, _ in columns])
+        labels = [item.label.replace(b"%", b"%%") for item in self.items]
+        template = b"* %%d FETCH (%b)\r\n" % b" ".join([label + b" %b" for label in labels])
         try:
             if not self.gone.isdisjoint(uids):
                 raise Expunged
-            written = [column(self.box, uids) for _, column in columns]
-        except Expunged:
+            remembered = self._remembered(uids)
+            written = [
+                item.column(self.box, uids) if item.column else remembered[number]
+                for number, item in enumerate(self.items)
+            ]
+        except (Expunged, Large):
             for index in range(start, stop):
                 yield from self._one(index)
             return
         yield Ready(b"".join([template % row for row in zip(range(start + 1, stop + 1), *written, strict=True)]))
+
+    def _remembered(self, uids: Sequence[int]) -> dict[int, list[bytes]]:
+        """The data of each item that may be remembered, by its number; Expunged if a message is gone."""
+        kinds = {
+            number: item.kind + limits(self.settings, item.whole)
+            for number, item in enumerate(self.items)
+            if item.kind
+        }
+        found = {number: self.box.remembered(kind, uids) for number, kind in kinds.items()}
+        if any(None in texts for texts in found.values()):
+            missing = {place for texts in found.values() for place, text in enumerate(texts) if text is None}
+            self._make(uids, sorted(missing), found, kinds)
+            if any(None in texts for texts in found.values()):
+                raise Expunged
+        return found  # type: ignore[return-value]
+
+    def _make(
+        self, uids: Sequence[int], places: Sequence[int], found: dict[int, list[bytes | None]], kinds: dict[int, str]
+    ) -> None:
+        """Make what is missing, each message read once, and let the mailbox remember it."""
+        whole = any(self.items[number].whole for number in found)
+        place_of = {uids[place]: place for place in places}
+        made: dict[int, list[tuple[int, bytes]]] = {number: [] for number in found}
+        for message in read(self.box, list(place_of), self.settings, whole):
+            place = place_of[message.uid]
+            for number, texts in found.items():
+                if texts[place] is None:
+                    value = self.items[number].value(message)
+                    if type(value) is Literal or len(text := data(value)) > HELD_OCTETS:
+                        raise Large
+                    texts[place] = text
+                    made[number].append((message.uid, text))
+        for number, pairs in made.items():
+            self.box.remember(kinds[number], pairs)
 
 
 def answers(session: Session, items: Sequence[Item], places: Sequence[Place], by_uid: bool) -> Talk:

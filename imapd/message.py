@@ -6,12 +6,12 @@ FETCH makes of it (fetch.py) and what SEARCH looks for in it (search.py).
 
 from __future__ import annotations
 
-from mailcore.message import mime
+from mailcore.message import headers, mime
 from mailcore.message.headers import end_of_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mailcore.message.crlf import Text
     from mailcore.message.mime import Part
@@ -86,9 +86,58 @@ class Message:
         return self._structure
 
 
-def read(box: Mailbox, uids: Sequence[int], settings: Settings, whole: bool) -> Iterator[Message]:
-    """Many messages, their headers or (`whole`) their texts read ahead; those that are gone are left out."""
-    if whole:
+def limits(settings: Settings, whole: bool) -> str:
+    """The part of a text's kind that says how far a message was looked into for it."""
+    return f" {settings.mime_depth} {settings.mime_parts}" if whole else f" {settings.header_octets}"
+
+
+def kept(
+    box: Mailbox, makers: dict[str, Callable[[bytes], bytes]], uids: Sequence[int], settings: Settings
+) -> dict[str, list[bytes | None]]:
+    """What each of `makers` makes of the headers of these (ascending), by its name, under which it is remembered.
+
+    A header is read once, for all that was not remembered of it.  None for messages that are gone.
+    """
+    suffix = limits(settings, False)
+    found = {kind: box.remembered(kind + suffix, uids) for kind in makers}
+    if not any(None in texts for texts in found.values()):
+        return found
+    missing = {place for texts in found.values() for place, text in enumerate(texts) if text is None}
+    place_of = {uids[place]: place for place in sorted(missing)}
+    made: dict[str, list[tuple[int, bytes]]] = {kind: [] for kind in makers}
+    limit: int = settings.header_octets
+    for uid, header in box.headers(list(place_of)):
+        place = place_of[uid]
+        for kind, make in makers.items():
+            if found[kind][place] is None:
+                found[kind][place] = text = make(header[:limit])
+                made[kind].append((uid, text))
+    for kind, pairs in made.items():
+        box.remember(kind + suffix, pairs)
+    return found
+
+
+# fields that are searched again and again
+SEARCHED = frozenset((b"BCC", b"CC", b"DATE", b"FROM", b"SUBJECT", b"TO"))
+
+
+def _searched(header: bytes) -> bytes:
+    return headers.only(header, sorted(SEARCHED))
+
+
+def read(
+    box: Mailbox, uids: Sequence[int], settings: Settings, whole: bool, names: Iterable[bytes] | None = None
+) -> Iterator[Message]:
+    """Many messages, their headers or (`whole`) their texts read ahead; those that are gone are left out.
+
+    Who looks at no other fields than `names` may get a header of fewer.
+    """
+    if not whole and names is not None and SEARCHED.issuperset(names):
+        some = kept(box, {"searched": _searched}, uids, settings)["searched"]
+        for uid, fields in zip(uids, some, strict=True):
+            if fields is not None:
+                yield Message(box, uid, settings, header=fields)
+    elif whole:
         for uid, text in box.texts(uids):
             yield Message(box, uid, settings, text=text)
     else:

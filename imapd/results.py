@@ -46,11 +46,19 @@ class Found:
 
     def names(self, uids: Sequence[int]) -> Sequence[int]:
         """These as they are told: UIDs or message numbers."""
-        return uids if self.by_uid else [self.box.number(uid) for uid in uids]
+        return uids if self.by_uid else numbers(self.box, uids)
 
     def set_of(self, uids: Sequence[int]) -> Ready:
         """These as a sequence set, in their order (RFC 5267 §3.2)."""
         return Ready(compact(self.names(uids)))
+
+
+def numbers(box: Mailbox, uids: Sequence[int]) -> list[int]:
+    """The message numbers of these, 0 for one that has none."""
+    if len(uids) < len(box) // 10:
+        return [box.number(uid) for uid in uids]
+    number_of = dict(zip(box.uids, range(1, len(box) + 1), strict=True))
+    return [number_of.get(uid, 0) for uid in uids]
 
 
 class Option:

@@ -267,8 +267,10 @@ def found(key: Key, box: Mailbox, settings: Settings, uids: Sequence[int] | None
         ([part for part in dear if part.cost >= TEXT], True),
     ):
         if some:
-            fits = asked(every(some))
-            uids = [message.uid for message in messages.read(box, uids, settings, whole) if _fits(fits, message)]
+            key = every(some)
+            fits = asked(key)
+            read = messages.read(box, uids, settings, whole, None if whole else key.names)
+            uids = [message.uid for message in read if _fits(fits, message)]
     return list(uids)
 
 

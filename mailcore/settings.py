@@ -26,6 +26,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     # where mail is
     "mail_location": ("mbox:~/mail:INBOX=/var/mail/%u", "Dovecot's words; %u user, %h home, ~ home"),
     "index_directory": ("", "where a user's index and journals live; %u %h ~; empty: found by itself"),
+    "index_text_octets": (256 * MIB, "ready-made answers that the index keeps for one mailbox; 0: none"),
     "mailbox_mode": (0o600, "permission bits of a mailbox file we make"),
     "directory_mode": (0o700, "permission bits of a directory we make"),
     "lock_seconds": (60, "how long to try for the locks of a mailbox before giving up"),

@@ -27,7 +27,7 @@ DOOR_NAMES = ("__main__", "options")
 SERVER_PACKAGES = ("imapd", "ipop3d", "mailcore.poppassd")
 
 # Third parties have one door each.
-WORDS = ("__main__", "cert", "demo", "poppassd", "secret", "undelete")
+WORDS = ("__main__", "cert", "demo", "index", "poppassd", "secret", "undelete")
 THIRD_PARTY_DOORS = {
     "passlib": {"mailcore.login.passwords", "mailcore.tools.demo", "mailcore.tools.secret"},
     "OpenSSL": {"mailcore.login.tls"},
@@ -227,7 +227,7 @@ def test_the_lock_is_of_what_setup_asks_for() -> None:
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_files_can_be_read_in_one_sitting(path: Path) -> None:
     text = path.read_text()
-    assert text.count("\n") <= 750
+    assert text.count("\n") <= 700
     if text.strip():
         assert ast.get_docstring(ast.parse(text)), "a module says what lives in it"
     for node in ast.walk(ast.parse(text)):
@@ -249,6 +249,8 @@ def test_every_module_has_its_tests(path: Path) -> None:
 
 TESTED_ELSEWHERE: dict[str, str] = {
     "mailcore.errors": "a list of names",
+    "mailcore.store.formats.mbox.followed": "test_box.py",
+    "mailcore.store.formats.mbox.messages": "test_box.py",
     "ipop3d.anytime": "transcripts/ipop3d",
     "ipop3d.authorization": "transcripts/ipop3d",
     "ipop3d.transaction": "transcripts/ipop3d",

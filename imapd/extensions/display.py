@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from imapd.extensions.sort import SORT_KEY, SortKey
+from imapd.extensions.sort import SORT_KEY, TextKey, written
 from mailcore.message import sortkeys
 
-SORT_KEY["DISPLAYFROM"] = SortKey(lambda order, uid, header: sortkeys.display(header, b"From"))
-SORT_KEY["DISPLAYTO"] = SortKey(lambda order, uid, header: sortkeys.display(header, b"To"))
+SORT_KEY["DISPLAYFROM"] = TextKey("displayfrom", lambda header: written(sortkeys.display(header, b"From")))
+SORT_KEY["DISPLAYTO"] = TextKey("displayto", lambda header: written(sortkeys.display(header, b"To")))

@@ -85,7 +85,7 @@ def _relevancy(session: Session, args: Args) -> Option:
     return Option("RELEVANCY", told)
 
 
-def _score(order: Order, uid: int, header: bytes) -> int:
+def _score(order: Order, uid: int, text: bytes) -> int:
     """The most relevant first (§6)."""
     if order.scores is None:
         order.scores = scores(order.found)
@@ -94,4 +94,4 @@ def _score(order: Order, uid: int, header: bytes) -> int:
 
 OPENING["FUZZY"] = _fuzzy
 SEARCH_RETURN_OPT["RELEVANCY"] = _relevancy
-SORT_KEY["RELEVANCY"] = SortKey(_score, header=False)
+SORT_KEY["RELEVANCY"] = SortKey(_score)

@@ -6,60 +6,127 @@ one pass; what a mailbox knows by itself (size, date of arrival) costs no readin
 
 from __future__ import annotations
 
+from array import array
+
 from imapd import results, search
+from imapd.message import kept
 from imapd.selected import command, uid_command
 from mailcore.errors import Expunged, Mistake
 from mailcore.message import sortkeys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from imapd.session import Session, Talk
     from imapd.syntax import Args
+    from mailcore.settings import Settings
     from mailcore.store.mailbox import Mailbox
 
-    Value = Callable[[Any, int, bytes], Any]  # of an Order, a UID and its header
+    Value = Callable[["Order", int, bytes], Any]  # of a UID, and what was made of its header
+
+NO_DATE = -(1 << 63)
 
 
 class SortKey:
-    """One thing to sort by; `header` is true where the header must be read for it."""
+    """One thing to sort by: `value`; where it needs a header, `make` makes a text of that, known as `kind`."""
 
-    __slots__ = ("header", "value")
+    __slots__ = ("kind", "make", "value")
 
-    def __init__(self, value: Value, header: bool = True) -> None:
+    def __init__(self, value: Value, kind: str = "", make: Callable[[bytes], bytes] = bytes) -> None:
+        self.kind = kind
+        self.make = make
         self.value = value
-        self.header = header
+
+    def column(self, order: Order, uids: Sequence[int], texts: Sequence[bytes | None]) -> Iterable[Any]:
+        """What these are sorted by, None for who is gone."""
+        return [
+            None if text is None else _or_gone(self.value, order, uid, text)
+            for uid, text in zip(uids, texts, strict=True)
+        ]
 
 
-def sent(box: Mailbox, uid: int, header: bytes) -> int:
-    """The Date field, else the internal date (RFC 5256 §2.2)."""
+class TextKey(SortKey):
+    """A key that compares as its text does."""
+
+    __slots__ = ()
+
+    def __init__(self, kind: str, make: Callable[[bytes], bytes]) -> None:
+        super().__init__(lambda order, uid, text: text, kind, make)
+
+    def column(self, order: Order, uids: Sequence[int], texts: Sequence[bytes | None]) -> Iterable[Any]:
+        return texts
+
+
+class DateKey(SortKey):
+    """When messages were sent."""
+
+    __slots__ = ()
+
+    def column(self, order: Order, uids: Sequence[int], texts: Sequence[bytes | None]) -> Iterable[Any]:
+        return sent(order.box, uids, texts)
+
+
+def _or_gone(value: Value, order: Order, uid: int, text: bytes) -> Any:
+    try:
+        return value(order, uid, text)
+    except Expunged:
+        return None
+
+
+def sent(box: Mailbox, uids: Sequence[int], texts: Sequence[bytes | None]) -> list[int | None]:
+    """Their Date fields, packed in `texts`, else the internal date (RFC 5256 §2.2); None for who is gone."""
+    dates: list[int | None] = list(array("q", b"".join([text or bytes(8) for text in texts])))
+    if NO_DATE in dates:
+        for place, date in enumerate(dates):
+            if date == NO_DATE:
+                try:
+                    dates[place] = box.internal_date(uids[place])[0]
+                except Expunged:
+                    dates[place] = None
+    if None in texts:
+        dates = [None if text is None else date for text, date in zip(texts, dates, strict=True)]
+    return dates
+
+
+def packed_date(header: bytes) -> bytes:
     seconds = sortkeys.sent(header)
-    return box.internal_date(uid)[0] if seconds is None else seconds
+    return array("q", [NO_DATE if seconds is None else seconds]).tobytes()
+
+
+def written(key: str) -> bytes:
+    """A key as octets, which are in the order of its letters."""
+    return key.encode("utf-8", "surrogatepass")
+
+
+def base_subject(header: bytes) -> bytes:
+    """Whether it is a reply's, in one octet, and the base subject."""
+    subject, reply = sortkeys.base_subject(header)
+    return (b"1" if reply else b"0") + written(subject)
 
 
 # RFC 5256 §5 sort-key
-SORT_KEY = {
-    "ARRIVAL": SortKey(lambda order, uid, header: order.box.internal_date(uid)[0], header=False),
-    "CC": SortKey(lambda order, uid, header: sortkeys.mailbox(header, b"Cc")),
-    "DATE": SortKey(lambda order, uid, header: sent(order.box, uid, header)),
-    "FROM": SortKey(lambda order, uid, header: sortkeys.mailbox(header, b"From")),
-    "SIZE": SortKey(lambda order, uid, header: order.box.octets(uid), header=False),
-    "SUBJECT": SortKey(lambda order, uid, header: sortkeys.base_subject(header)[0]),
-    "TO": SortKey(lambda order, uid, header: sortkeys.mailbox(header, b"To")),
+SORT_KEY: dict[str, SortKey] = {
+    "ARRIVAL": SortKey(lambda order, uid, text: order.box.internal_date(uid)[0]),
+    "CC": TextKey("cc", lambda header: written(sortkeys.mailbox(header, b"Cc"))),
+    "DATE": DateKey(lambda order, uid, text: 0, "sent", packed_date),
+    "FROM": TextKey("from", lambda header: written(sortkeys.mailbox(header, b"From"))),
+    "SIZE": SortKey(lambda order, uid, text: order.box.octets(uid)),
+    "SUBJECT": SortKey(lambda order, uid, text: text[1:], "subject", base_subject),
+    "TO": TextKey("to", lambda header: written(sortkeys.mailbox(header, b"To"))),
 }
 
 
 class Order:
     """What a client wants messages sorted by.  Values once made are kept for the next time."""
 
-    __slots__ = ("_known", "box", "criteria", "found", "limit", "scores")
+    __slots__ = ("_known", "box", "criteria", "found", "scores", "settings")
 
-    def __init__(self, box: Mailbox, criteria: Sequence[tuple[SortKey, bool]], header_octets: int) -> None:
-        self.box = box
+    def __init__(self, box: Mailbox, criteria: Sequence[tuple[SortKey, bool]], settings: Settings) -> None:
+        self.box: Mailbox = box
         self.criteria = criteria  # with whether it is reversed
-        self.limit = header_octets
+        self.settings = settings
         self.found: results.Found  # what is sorted
         self.scores: dict[int, int] | None = None  # of its messages (RFC 6203)
         self._known: dict[int, tuple[Any, ...]] = {}
@@ -76,12 +143,11 @@ class Order:
     def _learn(self, uids: Sequence[int]) -> None:
         """Make the values of these; who is gone gets none."""
         keys = [key for key, _ in self.criteria]
-        pairs = self.box.headers(uids) if any(key.header for key in keys) else ((uid, b"") for uid in uids)
-        for uid, header in pairs:
-            try:
-                self._known[uid] = tuple([key.value(self, uid, header[: self.limit]) for key in keys])
-            except Expunged:
-                continue
+        texts = kept(self.box, {key.kind: key.make for key in keys if key.kind}, uids, self.settings)
+        columns = [key.column(self, uids, texts.get(key.kind) or [b""] * len(uids)) for key in keys]
+        for uid, values in zip(uids, zip(*columns, strict=True), strict=True):
+            if None not in values:
+                self._known[uid] = values
 
 
 def sort_criteria(session: Session, args: Args) -> Order:
@@ -96,7 +162,7 @@ def sort_criteria(session: Session, args: Args) -> Order:
         criteria.setdefault(name, (SORT_KEY[name], reverse))
 
     args.space().many(criterion)
-    return Order(session.box, list(criteria.values()), session.settings.header_octets)
+    return Order(session.box, list(criteria.values()), session.settings)
 
 
 @command("SORT", numbers=True)

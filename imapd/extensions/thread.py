@@ -5,12 +5,13 @@ What is here: the commands and the reading; the algorithms are mailcore.message.
 
 from __future__ import annotations
 
-from imapd import search
-from imapd.extensions.sort import sent
+from imapd import results, search
+from imapd.extensions.sort import base_subject, packed_date, sent
+from imapd.message import kept
 from imapd.responses import Ready
 from imapd.selected import command, uid_command
 from mailcore.errors import Expunged, Refusal
-from mailcore.message import references, sortkeys, threads
+from mailcore.message import references, threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from imapd.session import Session, Talk
     from imapd.syntax import Args
+    from mailcore.store.mailbox import Mailbox
 
 # RFC 5256 §5 thread-alg
 THREAD_ALG: dict[str, Callable[[Sequence[threads.Read]], threads.Forest]] = {
@@ -51,17 +53,36 @@ def _thread(session: Session, args: Args, by_uid: bool) -> Ready:
 
 def _read(session: Session, uids: Sequence[int], by_uid: bool) -> list[threads.Read]:
     """What threads are made of; who is gone is left out."""
-    box = session.box
-    limit: int = session.settings.header_octets
+    box, settings = session.box, session.settings
     found = []
-    for uid, header in box.headers(uids):
-        header = header[:limit]
-        try:
-            read = threads.Read(uid if by_uid else box.number(uid), sent(box, uid, header), box.internal_date(uid)[0])
-        except Expunged:
+    texts = kept(box, {"sent": packed_date, "thread": _ids, "subject": base_subject}, uids, settings)
+    names = uids if by_uid else results.numbers(box, uids)
+    columns = (sent(box, uids, texts["sent"]), texts["thread"], texts["subject"], names, _arrived(box, uids))
+    for date, ids, subject, name, arrived in zip(*columns, strict=True):
+        if date is None or ids is None or subject is None or arrived is None:
             continue
-        read.subject, read.reply = sortkeys.base_subject(header)
-        read.id = references.message_id(header)
-        read.ancestors = references.ancestors(header)
+        read = threads.Read(name, date, arrived)
+        read.subject, read.reply = subject[1:], subject[:1] == b"1"
+        read.id, *read.ancestors = ids.split(b"\n")
         found.append(read)
     return found
+
+
+def _arrived(box: Mailbox, uids: Sequence[int]) -> list[int | None]:
+    """When they arrived; None for who is gone."""
+    try:
+        return [seconds for seconds, _ in box.dates_of(uids)]
+    except Expunged:
+        pass
+    dates: list[int | None] = []
+    for uid in uids:
+        try:
+            dates.append(box.internal_date(uid)[0])
+        except Expunged:
+            dates.append(None)
+    return dates
+
+
+def _ids(header: bytes) -> bytes:
+    """The id of a message and those of its ancestors, one a line."""
+    return b"\n".join((references.message_id(header) or b"", *references.ancestors(header)))

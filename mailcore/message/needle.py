@@ -46,6 +46,12 @@ class Needle:
             return False
         return self.octets in capitals(b"\n".join([line for line in lines if b"=?" not in line and line.isascii()]))
 
+    def absent(self, header: bytes) -> bool:
+        """True where one look at all of a header tells that the string is in none of its fields."""
+        if self.octets is None or not header.isascii() or b"=?" in header:
+            return False
+        return self.probe not in capitals(header)
+
     def in_text(self, data: bytes, charset: bytes) -> bool:
         """Is it in text of this charset?"""
         if self.octets is not None and superset(charset):

@@ -31,9 +31,9 @@ class Read:
         self.name = name  # what it is called in the answer
         self.date = date  # when it was sent, Unix seconds
         self.arrived = arrived
-        self.subject = ""  # its base (RFC 5256 §2.1)
+        self.subject = b""  # its base (RFC 5256 §2.1)
         self.reply = False  # it was a reply's or a forward's
-        self.id: bytes | None = None
+        self.id = b""  # empty without one
         self.ancestors: Sequence[bytes] = ()
 
 
@@ -77,7 +77,7 @@ class Forest:
 def ordered_subject(reads: Sequence[Read]) -> Forest:
     """Messages of one base subject, the first and all others under it (RFC 5256 §3 ORDEREDSUBJECT)."""
     forest = Forest(reads)
-    first: dict[str, int] = {}
+    first: dict[bytes, int] = {}
     for node in sorted(range(len(reads)), key=forest.place):
         root = first.setdefault(reads[node].subject, node)
         if root == node:
@@ -134,7 +134,7 @@ class _Links:
         self.left = WALK * (len(reads) + 1000)  # steps
         self.node_of: dict[bytes, int] = {}
         for node, read in enumerate(reads):
-            if read.id is not None:
+            if read.id:
                 self.node_of.setdefault(read.id, node)  # of two of one id the first has it
 
     def node(self, id_: bytes) -> int:
@@ -246,9 +246,9 @@ def _merge(forest: Forest) -> None:
     forest.roots = [instead.get(root, root) for root in forest.roots if root not in gone]
 
 
-def _first_of_each_subject(forest: Forest) -> dict[str, int]:
+def _first_of_each_subject(forest: Forest) -> dict[bytes, int]:
     """The subject table of step 5: one that is not here wins, then one that is no reply."""
-    first: dict[str, int] = {}
+    first: dict[bytes, int] = {}
     for root in forest.roots:
         head = forest.head(root)
         if not head.subject:

@@ -6,8 +6,9 @@ it damaged, loses time (and what is said of strangers' fields in identity.py: a 
 not known any more is taken over as it is).
 
 A mailbox is one summary row and its columns in blobs of 1024 messages (store/columns.py); a
-row for each message would cost a hundred times as much to load.  Whatever SQLite complains
-about is logged once and answered by an index in memory, so that a session never fails here.
+row for each message would cost a hundred times as much to load.  Texts that were made of messages
+lie in blobs of their own (remembered.py).  Whatever SQLite complains about is logged once and
+answered by an index in memory, so that a session never fails here.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 SHARED_HOME = "/var/lib/mailcore"
 OWN_HOME = ".local/state/mailcore"
 NAME = "index.db"
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 20
 
 _SCHEMA = """
@@ -40,6 +41,10 @@ CREATE TABLE IF NOT EXISTS mailbox (
 );
 CREATE TABLE IF NOT EXISTS chunk (
     mailbox INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (mailbox, number)
+);
+CREATE TABLE IF NOT EXISTS text (
+    mailbox INTEGER NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (mailbox, kind, number)
 );
 """
 
@@ -144,6 +149,30 @@ class Index:
         self._saved[path] = saved
         return record if len(record.columns) == row[5] and _sane(record) else None
 
+    # --- looking at all of it (tools) --------------------------------------------------
+
+    def mailboxes(self) -> list[tuple[str, int, int, int, dict[str, int]]]:
+        """Path, messages, uid_validity, uid_next, and octets by kind of text, of each that is known."""
+
+        def look(db: sqlite3.Connection) -> list[tuple[str, int, int, int, dict[str, int]]]:
+            sizes = "SELECT kind, sum(length(data)) FROM text WHERE mailbox = ? GROUP BY kind ORDER BY kind"
+            rows = db.execute("SELECT path, messages, uid_validity, uid_next, id FROM mailbox ORDER BY path").fetchall()
+            return [(*row[:4], dict(db.execute(sizes, row[4:]).fetchall())) for row in rows]
+
+        found: list[tuple[str, int, int, int, dict[str, int]]] = self._asked(look, [])
+        return found
+
+    def texts(self, path: str) -> list[tuple[str, int, bytes]]:
+        """Kind, number and data of all chunks of texts of a mailbox."""
+        question = "SELECT kind, number, data FROM text WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)"
+        rows: list[tuple[str, int, bytes]] = self._asked(lambda db: db.execute(question, (path,)).fetchall(), [])
+        return rows
+
+    def sound(self) -> bool:
+        """SQLite's own opinion of the file."""
+        said = self._asked(lambda db: db.execute("PRAGMA integrity_check").fetchall(), [])
+        return bool(said == [("ok",)])
+
     # --- saving ----------------------------------------------------------------------
 
     def save(self, path: str, record: Record, durable: bool = False) -> bool:
@@ -193,6 +222,54 @@ class Index:
         db.execute("DELETE FROM chunk WHERE mailbox = ? AND number >= ?", (mailbox, len(chunks)))
         self._saved[path] = sums
 
+    # --- texts -----------------------------------------------------------------------
+
+    def text(self, path: str, kind: str, number: int) -> bytes | None:
+        """A chunk of texts as remembered.py packed it, if there is one."""
+        question = "SELECT data FROM text WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)"
+        row = self._asked(
+            lambda db: db.execute(question + " AND kind = ? AND number = ?", (path, kind, number)).fetchone(), None
+        )
+        return bytes(row[0]) if row else None
+
+    def save_texts(self, path: str, chunks: list[tuple[str, int, bytes]], living: set[int], limit: int) -> None:
+        """Keep chunks (kind, number, data) in one transaction; a mailbox has at most `limit` octets of them.
+
+        Chunks whose number is not among the `living` go.  Where the limit is too little, what was not
+        asked for now has to go too.
+        """
+
+        def save(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            (mailbox,) = db.execute("SELECT id FROM mailbox WHERE path = ?", (path,)).fetchone() or (None,)
+            if mailbox is not None:
+                db.executemany("DELETE FROM text WHERE mailbox = ? AND kind = ? AND number = ?",
+                               [(mailbox, kind, number) for kind, number, _ in chunks])  # fmt: skip
+                question = "SELECT DISTINCT number FROM text WHERE mailbox = ?"
+                numbers = {number for (number,) in db.execute(question, (mailbox,))}
+                db.executemany("DELETE FROM text WHERE mailbox = ? AND number = ?",
+                               [(mailbox, number) for number in numbers - living])  # fmt: skip
+                more = sum(len(data) for _, _, data in chunks)
+                kinds = sorted({kind for kind, _, _ in chunks})
+                if self._text_octets(db, mailbox) + more > limit:
+                    marks = ", ".join("?" * len(kinds))
+                    db.execute(f"DELETE FROM text WHERE mailbox = ? AND kind NOT IN ({marks})", (mailbox, *kinds))
+                if self._text_octets(db, mailbox) + more <= limit:
+                    db.executemany("INSERT INTO text VALUES (?, ?, ?, ?)", [(mailbox, *chunk) for chunk in chunks])
+            db.execute("COMMIT")
+
+        self._asked(save, None)
+
+    def drop_texts(self, path: str) -> None:
+        """Forget the texts of a mailbox."""
+        question = "DELETE FROM text WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)"
+        self._asked(lambda db: db.execute(question, (path,)).fetchone(), None)
+
+    @staticmethod
+    def _text_octets(db: sqlite3.Connection, mailbox: int) -> int:
+        (octets,) = db.execute("SELECT total(length(data)) FROM text WHERE mailbox = ?", (mailbox,)).fetchone()
+        return int(octets)
+
     # --- names -----------------------------------------------------------------------
 
     def forget(self, path: str) -> None:
@@ -212,7 +289,8 @@ class Index:
             db.execute("BEGIN IMMEDIATE")
             moved, former, generation = self._validity(db, old), self._validity(db, new), self._generation(db, old)
             if moved > former:
-                db.execute("DELETE FROM chunk WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)", (new,))
+                for table in ("chunk", "text"):
+                    db.execute(f"DELETE FROM {table} WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)", (new,))
                 db.execute("DELETE FROM mailbox WHERE path = ?", (new,))
                 db.execute("UPDATE mailbox SET path = ? WHERE path = ?", (new, old))
             else:
@@ -236,6 +314,7 @@ class Index:
         record = Record()
         record.generation, record.uid_validity = self._generation(db, path) or generation, uid_validity
         self._write(db, path, record)
+        db.execute("DELETE FROM text WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)", (path,))
 
     # --- SQLite ----------------------------------------------------------------------
 
@@ -264,7 +343,8 @@ class Index:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if version != VERSION:
                     connection.executescript(
-                        f"BEGIN IMMEDIATE; DROP TABLE IF EXISTS mailbox; DROP TABLE IF EXISTS chunk; {_SCHEMA}"
+                        f"BEGIN IMMEDIATE; DROP TABLE IF EXISTS mailbox; DROP TABLE IF EXISTS chunk;"
+                        f"DROP TABLE IF EXISTS text; {_SCHEMA}"
                         f"PRAGMA user_version = {VERSION}; COMMIT;"
                     )
                 os.chmod(path, 0o600)

@@ -7,7 +7,7 @@ The neighbours take these three in every order there is (security-reliability D3
 one is tried without waiting; if one cannot be had, all are given back and the next try comes
 after a random pause: whoever waits holds nothing, and no two programs can wait for each
 other.  Reading takes a shared fcntl lock and a shared flock, for an instant (what takes long is
-read without: box.py); flock too, because procmail, mutt and mail.local may be built to know
+read without: followed.py); flock too, because procmail, mutt and mail.local may be built to know
 nothing else.  A dot lock is an exclusive lock, so a reader makes none.
 
 NFS: both kernel locks are one there, so a flock that is refused is our own fcntl lock and does not

@@ -17,7 +17,7 @@ from mailcore.errors import Expunged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any, Protocol
 
     class Text(Protocol):
@@ -36,6 +36,9 @@ DELETED = "\\Deleted"
 DRAFT = "\\Draft"
 RECENT = "\\Recent"
 SYSTEM_FLAGS = (ANSWERED, FLAGGED, DELETED, SEEN, DRAFT)
+
+# fields that programs write anew without making another message of it (X-Mozilla-… too)
+FLEETING = frozenset((b"CONTENT-LENGTH", b"LINES", b"STATUS"))
 
 PIECE_OCTETS = 1024 * 1024
 
@@ -139,6 +142,18 @@ class Mailbox:
 
     # --- many messages ---------------------------------------------------------------
 
+    def flags_of(self, uids: Sequence[int]) -> list[frozenset[str]]:
+        """`flags` of each of these.  Raises Expunged."""
+        return [self.flags(uid) for uid in uids]
+
+    def octets_of(self, uids: Sequence[int]) -> Sequence[int]:
+        """`octets` of each of these.  Raises Expunged."""
+        return [self.octets(uid) for uid in uids]
+
+    def dates_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        """`internal_date` of each of these.  Raises Expunged."""
+        return [self.internal_date(uid) for uid in uids]
+
     def headers(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
         """Uid and header of these, in their order; those that are gone are left out."""
         for uid in uids:
@@ -154,6 +169,18 @@ class Mailbox:
                 yield uid, self.text(uid)
             except Expunged:
                 continue
+
+    # --- what was made of messages before ----------------------------------------------
+
+    def remembered(self, kind: str, uids: Sequence[int]) -> list[bytes | None]:
+        """Texts of this kind that `remember` got, for each of these (ascending), None where there is none."""
+        return [None] * len(uids)
+
+    def remember(self, kind: str, pairs: Iterable[tuple[int, bytes]]) -> None:
+        """Keep texts, made since `remembered` was asked, for later and for other sessions.
+
+        What a text is made of must be what makes a message that message: no flag, no FLEETING field.
+        """
 
     # --- counts ----------------------------------------------------------------------
 

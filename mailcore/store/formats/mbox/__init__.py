@@ -6,7 +6,8 @@
     survey.py     what of it may be read while others wait for the lock
     rewrite.py    pure: what is and what shall be, to a plan
     journal.py    performs a plan so that a crash at any moment loses nothing
-    box.py        the Mailbox on top
+    followed.py   the record of a file, kept true; messages.py what is asked of its messages
+    box.py        the Mailbox on top: the changes
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 _MAYBE = re.compile(rb"\n(?:[Ss][Tt]|[Xx]-[SsKkUuIi])")  # most headers have no hidden field: find out fast
+_MAYBE_PASSING = re.compile(rb"\n(?:[Ss][Tt]|[Xx]-[SsKkUuIiMm]|[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee]|[Ll][Ii][Nn])")
 _OURS = re.compile(
     rb"\nStatus: ([RO ]{2})\nX-Status: ([DFAT ]{4})\nX-Keywords:( [^\n\r]*)\nX-UID: (\d[\d ]{9})(?=\n)"
 )
@@ -137,6 +138,16 @@ def strip(header: bytes) -> bytes:
     return HIDDEN.sub(b"", header)
 
 
+def cut(header: bytes, place: int, octets: int) -> bytes:
+    """The same where a block of ours of so many octets is known to lie, which then is all there is to take out."""
+    end = place + octets
+    begun = octets and header[place - 1 : place + 8] == b"\nStatus: "
+    ended = header[end - UID_OCTETS : end - 11] == b"X-UID: " and header[end - 1 : end] == b"\n"
+    if not begun or not ended or b"\nX-IMAP" in header:
+        return strip(header)
+    return header[:place] + header[end:]
+
+
 def place(header: bytes) -> int:
     """Where a block goes in a header that is started by a line end."""
     if len(header) <= PLACE_OCTETS:
@@ -149,7 +160,9 @@ def place(header: bytes) -> int:
 
 def identity(header: bytes) -> bytes:
     """What of a header makes a message that message: no hidden field, no line ends' form, no counts."""
-    return _PASSING.sub(b"", header).replace(b"\r", b"").rstrip(b"\n")
+    if _MAYBE_PASSING.search(header) is not None:
+        header = _PASSING.sub(b"", header)
+    return header.replace(b"\r", b"").rstrip(b"\n")
 
 
 def write(bits: int, words: list[bytes], uid: int, octets: int = 0) -> bytes | None:

@@ -23,6 +23,7 @@ from _blake2 import blake2b
 from zlib import crc32
 
 from mailcore.errors import NotAMailbox
+from mailcore.message.crlf import line_ends
 from mailcore.store import files
 from mailcore.store.columns import Columns
 from mailcore.store.formats.mbox import block, fromline
@@ -129,7 +130,9 @@ class _Source:
 
     def candidate(self, index: int) -> int:
         """The line end before the next empty line that "From " follows, from `index` on; -1: none here."""
-        plain = self.data.find(b"\n\nFrom ", index)
+        plain = self.data.find(b"\n\nF", index)  # half as long again takes twice the time to look for
+        while plain >= 0 and not self.data.startswith(b"From ", plain + 2):
+            plain = self.data.find(b"\n\nF", plain + 1)
         if not self.has_cr:
             return plain
         if self.crlf == -2 or 0 <= self.crlf < index:
@@ -270,10 +273,11 @@ class _Body:
         if end <= self.done:
             return
         first, last = self.done - source.at, end - source.at
-        self.lines += source.data.count(b"\n", first, last)
+        data = source.data[first:last]
+        self.lines += line_ends(data)
         if source.has_cr:
-            self.crlf += source.data.count(b"\r\n", first, last)
-        self.check = crc32(memoryview(source.data)[first:last], self.check)
+            self.crlf += data.count(b"\r\n")
+        self.check = crc32(data, self.check)
         self.done = end
 
 
@@ -350,7 +354,9 @@ def _add(
     start, seconds, zone = separator
     header_start, header_end, content_end = offsets
     shown = head if hidden.plain else block.strip(head)
-    lines = shown.count(b"\n") - 1 - shown.count(b"\r\n")
+    lines = line_ends(shown) - 1
+    if b"\r" in shown:
+        lines -= shown.count(b"\r\n")
     body_octets = content_end - header_end + body.lines - body.crlf
     digest = blake2b(block.identity(head), digest_size=8)
     digest.update(b"%d %d" % (body_octets - 2 * (body.end > 0), body.check))

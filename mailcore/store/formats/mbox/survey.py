@@ -2,7 +2,7 @@
 
 What lives here: the limits of what is read under a lock, the scan within them, and the look at
 each message that is known; torn ones are set aside.  What does not: the scan itself (scan.py),
-reading without a lock and what becomes of it (box.py).
+reading without a lock and what becomes of it (followed.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A mailbox as one session's client knows it, and what it has not been told.
 
 What lives here: the numbers of messages, what flags were told, and the news between that and
-a record.  What does not: when news may be told (the servers), where records come from (box.py).
+a record.  What does not: when news may be told (the servers), where records come from (followed.py).
 """
 
 from __future__ import annotations

@@ -68,3 +68,12 @@ def test_ours_must_be_all_there_is():
     assert block.read(b"\nStatus: R\n" + ours + b"\n").offset == -1
     assert block.read(b"\n" + ours + ours + b"\n").offset == -1
     assert block.read(b"\n" + ours.replace(b"X-UID", b"X-Uid") + b"\n").offset == -1
+
+
+@pytest.mark.parametrize("moved", [-500, -1, 0, 1, 500])
+@pytest.mark.parametrize("more", [-100, -1, 0, 1])
+@pytest.mark.parametrize("before", [b"\nSubject: a\n", b"\nX-IMAPbase: 0000000001 0000000017 \n"])
+def test_what_is_known_of_a_block_is_not_trusted_blindly(before, moved, more):
+    ours = block.write(block.SEEN, [b"$Work"], 17)
+    header = before + ours + b"\n"
+    assert block.cut(header, len(before) + moved, len(ours) + more) == block.strip(header)

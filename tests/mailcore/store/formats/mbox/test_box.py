@@ -358,7 +358,7 @@ def test_the_file_comes_back(spool, told):
 
 @pytest.mark.parametrize("readonly", [False, True])
 def test_half_a_delivery_under_a_dot_lock_is_no_mail(spool, readonly, monkeypatch):
-    from mailcore.store.formats.mbox import box as module
+    from mailcore.store.formats.mbox import followed as module
 
     monkeypatch.setattr(module, "SOON_SECONDS", 0.2)
     spool.fill("a")

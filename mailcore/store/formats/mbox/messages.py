@@ -1,0 +1,189 @@
+"""The messages of an mbox as its session sees them.
+
+What lives here: flags, sizes, dates and texts of messages, one or many, and what they count up
+to.  What does not: whether the record is right (followed.py), and changes (box.py).
+"""
+
+from __future__ import annotations
+
+from mailcore.errors import Expunged
+from mailcore.store.formats.mbox import block
+from mailcore.store.formats.mbox.flags import NAMES, VISIBLE
+from mailcore.store.formats.mbox.followed import Followed
+from mailcore.store.formats.mbox.text import FileText
+from mailcore.store.formats.mbox.view import row_of
+from mailcore.store.mailbox import RECENT, News
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from mailcore.store.mailbox import Text
+
+SLICE_MESSAGES = 100  # so many are read under one lock,
+SLICE_OCTETS = 4 * 1024 * 1024  # or so much of them
+
+# bytes.translate tables: a column of flag bits to those that are told, and to one of yes and no
+_VISIBLE = bytes(bits & VISIBLE for bits in range(256))
+_UNSEEN = bytes(not bits & block.SEEN for bits in range(256))
+
+
+class Messages(Followed):
+    """What can be asked of an mbox without changing it."""
+
+    # --- one message -------------------------------------------------------------------
+
+    def _row(self, uid: int) -> int:
+        return row_of(self._record.columns, uid)
+
+    def _there(self, uid: int) -> int:
+        row = self._row(uid)
+        if row < 0:
+            raise Expunged
+        return row
+
+    def flags(self, uid: int) -> frozenset[str]:
+        row = self._row(uid)
+        words = 0
+        if row >= 0:
+            bits, words = self._record.columns.flags[row], self._record.columns.words[row]
+        elif (bits := self._view.told_flags(uid)) < 0:
+            raise Expunged
+        return self._flag_set(bits & VISIBLE, words, uid in self._view.recent)
+
+    def _flag_set(self, bits: int, words: int, recent: bool) -> frozenset[str]:
+        key = bits, words, recent
+        flags = self._flag_sets.get(key)
+        if flags is None:
+            names = [name for bit, name in NAMES.items() if bits & bit]
+            names += [name.decode() for name in self._words.names(words)]
+            flags = self._flag_sets[key] = frozenset([*names, RECENT] if key[2] else names)
+        return flags
+
+    def _side_by_side(self, uids: Sequence[int]) -> slice | None:
+        """The rows of these if they are all there and nothing is between them."""
+        columns = self._record.columns.uid
+        first = row_of(self._record.columns, uids[0]) if uids else 0
+        rows = slice(first, first + len(uids))
+        some = columns[rows] if first >= 0 else None
+        return rows if some == uids or (some is not None and some.tolist() == list(uids)) else None
+
+    def flags_of(self, uids: Sequence[int]) -> list[frozenset[str]]:
+        rows = self._side_by_side(uids)
+        if rows is None:
+            return super().flags_of(uids)
+        columns = self._record.columns
+        visible = columns.flags[rows].tobytes().translate(_VISIBLE)
+        recent = map(self._view.recent.__contains__, uids)
+        known = self._flag_sets
+        keys = zip(visible, columns.words[rows], recent, strict=True)
+        return [known.get(key) or self._flag_set(*key) for key in keys]
+
+    def octets_of(self, uids: Sequence[int]) -> Sequence[int]:
+        rows = self._side_by_side(uids)
+        return super().octets_of(uids) if rows is None else self._record.columns.octets[rows]
+
+    def dates_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        rows = self._side_by_side(uids)
+        if rows is None:
+            return super().dates_of(uids)
+        columns = self._record.columns
+        return list(zip(columns.date[rows], columns.zone[rows], strict=True))
+
+    def octets(self, uid: int) -> int:
+        return self._record.columns.octets[self._there(uid)]
+
+    def internal_date(self, uid: int) -> tuple[int, int]:
+        row = self._there(uid)
+        return self._record.columns.date[row], self._record.columns.zone[row]
+
+    def header(self, uid: int) -> bytes:
+        return self._parts(uid, False)[0]
+
+    def text(self, uid: int) -> Text:
+        header, body, body_octets = self._parts(uid, True)
+        if len(body) == body_octets:
+            return header + body
+        return self._in_file(uid, header, body_octets)
+
+    def _in_file(self, uid: int, header: bytes, body_octets: int) -> FileText:
+        return FileText(header, body_octets, lambda offset, octets: self._body(uid, offset, octets))
+
+    def headers(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        for some in self._slices(uids, False):
+            for uid, header, _, _ in self._undisturbed(lambda some=some: self._read(some, False)):  # type: ignore[misc]
+                yield uid, header
+
+    def texts(self, uids: Iterable[int]) -> Iterator[tuple[int, Text]]:
+        for some in self._slices(uids, True):
+            for uid, header, body, octets in self._undisturbed(lambda some=some: self._read(some, True)):  # type: ignore[misc]
+                yield uid, header + body if len(body) == octets else self._in_file(uid, header, octets)
+
+    def _slices(self, uids: Iterable[int], with_body: bool) -> Iterator[list[int]]:
+        """UIDs of messages that are read under one lock: few, and not much."""
+        some: list[int] = []
+        left = SLICE_OCTETS
+        for uid in uids:
+            if with_body and (row := self._row(uid)) >= 0:
+                left -= min(self._record.columns.length[row], self._settings.text_octets)
+            if some and (left < 0 or len(some) == SLICE_MESSAGES):
+                yield some
+                some, left = [], SLICE_OCTETS
+            some.append(uid)
+        if some:
+            yield some
+
+    def _read(self, uids: Iterable[int], with_body: bool) -> list[tuple[int, bytes, bytes, int]]:
+        """Those that are there, each as `_parts` has it.  The file is as the record says."""
+        return [(uid, *self._stored(row, with_body)) for uid in uids if (row := self._row(uid)) >= 0]
+
+    def _parts(self, uid: int, with_body: bool) -> tuple[bytes, bytes, int]:
+        """Header without hidden fields, body (b"" if it is too large or not wanted), octets of the body."""
+        return self._undisturbed(lambda: self._stored(self._there(uid), with_body))
+
+    def _stored(self, row: int, with_body: bool) -> tuple[bytes, bytes, int]:
+        columns = self._record.columns
+        header = columns.header[row]
+        body_octets = columns.length[row] - header
+        small = with_body and body_octets + header <= self._settings.text_octets
+        start = columns.start[row] + columns.line[row] - 1  # at the line end before the header
+        data = self._file.read(1 + header + (body_octets if small else 0), start)
+        place = columns.block[row] - columns.line[row] + 1
+        head = block.cut(data[: header + 1], place, columns.block_octets[row])
+        return head[1:], data[header + 1 :], body_octets
+
+    def _body(self, uid: int, offset: int, octets: int) -> bytes:
+        """A span of a body, wherever the message lies by now."""
+
+        def read() -> bytes:
+            row = self._there(uid)
+            columns = self._record.columns
+            body = columns.start[row] + columns.line[row] + columns.header[row]
+            left = columns.length[row] - columns.header[row] - offset
+            return self._file.read(min(octets, left), body + offset)
+
+        return self._undisturbed(read)
+
+    def remembered(self, kind: str, uids: Sequence[int]) -> list[bytes | None]:
+        return self._memory.texts(kind, self._record.columns, uids)
+
+    def remember(self, kind: str, pairs: Iterable[tuple[int, bytes]]) -> None:
+        self._memory.keep(kind, self._record.columns, pairs)
+
+    # --- counts ------------------------------------------------------------------------
+
+    @property
+    def recent(self) -> int:
+        return self._view.count_recent()
+
+    @property
+    def unseen(self) -> int:
+        return self._view.flags(self._record.columns).translate(_UNSEEN).count(1)
+
+    @property
+    def first_unseen(self) -> int | None:
+        return self._view.flags(self._record.columns).translate(_UNSEEN).find(1) + 1 or None
+
+    def news(self, expunges: bool = True) -> News:
+        self._memory.settle(self._record.columns)
+        return self._view.tell(self._record, expunges)
