@@ -32,7 +32,7 @@ NUMBERS = {
     "close": (3, 57), "delete_module": (176, 106), "execve": (59, 221), "execveat": (322, 281), "exit": (60, 93),
     "exit_group": (231, 94), "fanotify_init": (300, 262), "finit_module": (313, 273), "fork": (57, -1),
     "fsconfig": (431, 431), "fsmount": (432, 432), "fsopen": (430, 430), "fspick": (433, 433), "fstat": (5, 80),
-    "futex": (202, 98), "uname": (63, 160), "getpid": (39, 172), "getppid": (110, 173), "getrandom": (318, 278), "getsockopt": (55, 209),
+    "futex": (202, 98), "getpid": (39, 172), "getppid": (110, 173), "getrandom": (318, 278), "getsockopt": (55, 209),
     "gettid": (186, 178), "gettimeofday": (96, 169), "init_module": (175, 105), "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427), "io_uring_setup": (425, 425), "ioctl": (16, 29), "ioperm": (173, -1),
     "iopl": (172, -1), "kcmp": (312, 272), "kexec_file_load": (320, 294), "kexec_load": (246, 104),
@@ -52,7 +52,8 @@ NUMBERS = {
     "setregid": (114, 143), "setresgid": (119, 149), "setresuid": (117, 147), "setreuid": (113, 145),
     "settimeofday": (164, 170), "setuid": (105, 146), "shutdown": (48, 210), "sigaltstack": (131, 132),
     "socket": (41, 198), "swapoff": (168, 225), "swapon": (167, 224), "syslog": (103, 116), "tgkill": (234, 131),
-    "time": (201, -1), "umount2": (166, 39), "unshare": (272, 97), "userfaultfd": (323, 282), "vfork": (58, -1),
+    "time": (201, -1), "uname": (63, 160),
+    "umount2": (166, 39), "unshare": (272, 97), "userfaultfd": (323, 282), "vfork": (58, -1),
     "write": (1, 64), "writev": (20, 66),
 }  # fmt: skip
 
