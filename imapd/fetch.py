@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 BLOCK_MESSAGES = 500  # answered in one piece, where no text is read
 HELD_OCTETS = 128 * 1024  # more than this of a message travels in chunks
+_kept: crlf.Measured | None = None
 FLAG_ORDER = ("\\Recent", "\\Seen", "\\Deleted", "\\Flagged", "\\Answered", "\\Draft")  # as UW told them
 
 
@@ -238,11 +239,20 @@ def content(span: Span | None, partial: Partial | None = None) -> bytes | Litera
     if end - start <= HELD_OCTETS:
         form = crlf.wire_form(text[start:end])
         return form if partial is None else form[partial.offset : partial.offset + partial.octets]
-    octets = crlf.octets(text, start, end)
+    measured = _measure(text, start, end)
     if partial is None:
-        return Literal(octets, _unbroken(crlf.chunks(text, start, end)))
-    octets = min(partial.octets, max(octets - partial.offset, 0))
-    return Literal(octets, _unbroken(crlf.chunks(text, start, end, partial.offset, octets)))
+        return Literal(measured.octets, _unbroken(measured.chunks()))
+    octets = min(partial.octets, max(measured.octets - partial.offset, 0))
+    return Literal(octets, _unbroken(measured.chunks(partial.offset, octets)))
+
+
+def _measure(text: Text, start: int, end: int) -> crlf.Measured:
+    """The span measured last is kept, for a client that fetches it piece by piece."""
+    global _kept
+    kept = _kept
+    if kept is None or kept.text is not text or (kept.start, kept.end) != (start, end):
+        _kept = kept = crlf.Measured(text, start, end)
+    return kept
 
 
 def _unbroken(chunks: Iterator[bytes]) -> Iterator[bytes]:
