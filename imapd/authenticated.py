@@ -6,13 +6,12 @@ messages of the selected mailbox (selected.py), and where mailboxes lie (mailcor
 
 from __future__ import annotations
 
-from imapd import intake, news
+from imapd import incoming, intake, news
 from imapd.anytime import command as anytime
 from imapd.responses import Done, Flag, Name, Status, Untagged
 from imapd.syntax import storable
 from mailcore.commands import State
-from mailcore.errors import InUse, Mistake, NoSuchMailbox, Refusal, TooBig
-from mailcore.store.mailbox import Incoming
+from mailcore.errors import InUse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,17 +43,30 @@ def examine(session: Session, args: Args) -> Talk:
 def _select(session: Session, args: Args, readonly: bool) -> Talk:
     name = args.space().mailbox()
     args.end()
+    if session.box is not None and session.rev2:
+        yield Status("OK", "The mailbox that was selected is closed", "CLOSED")  # RFC 9051 §7.1
     session.deselect()  # even if the new one cannot be opened
     box = session.store.open(name, readonly or session.anonymous)
     session.select(box)
     yield Untagged(len(box), "EXISTS")
-    yield Untagged(box.recent, "RECENT")
+    if not session.rev2:
+        yield Untagged(box.recent, "RECENT")
     yield Status("OK", "UID validity status", f"UIDVALIDITY {box.uid_validity}")
     yield Status("OK", "Predicted next UID", f"UIDNEXT {box.uid_next}")
     yield from news.flags(box)
-    if box.first_unseen is not None:
+    if session.rev2:
+        yield _renamed(session, session.store.canonical(name), name)
+    elif box.first_unseen is not None:
         yield Status("OK", "First unseen message", f"UNSEEN {box.first_unseen}")
     return Done(code="READ-ONLY" if box.readonly else "READ-WRITE")
+
+
+def _renamed(session: Session, name: str, old: str) -> Untagged:
+    """A LIST response for a mailbox that there is, with the name that the client knows (RFC 9051 §6.3.9.7)."""
+    listed = Untagged("LIST", [], session.store.delimiter.encode(), Name(name.encode()))
+    if old != name:
+        listed.items += (["OLDNAME", [Name(old.encode())]],)
+    return listed
 
 
 # --- names -----------------------------------------------------------------------------
@@ -79,7 +91,7 @@ def delete(session: Session, args: Args) -> None:
 
 
 @command("RENAME")
-def rename(session: Session, args: Args) -> None:
+def rename(session: Session, args: Args) -> Talk:
     """Give a mailbox another name; INBOX gives away its messages (RFC 3501 §6.3.5)."""
     old = args.space().mailbox()
     new = args.space().mailbox()
@@ -87,6 +99,8 @@ def rename(session: Session, args: Args) -> None:
     if old != "INBOX" and session.has_selected(old):
         raise InUse("The selected mailbox cannot be renamed")
     session.store.rename(old, storable(new))
+    if session.rev2 and old != "INBOX":
+        yield _renamed(session, session.store.canonical(new), old)
 
 
 @command("SUBSCRIBE")
@@ -164,54 +178,12 @@ def status(session: Session, args: Args) -> Talk:
 
 @command("APPEND", literal=True, trycreate=True)
 def append(session: Session, args: Args) -> Done:
-    """Put a message into a mailbox (RFC 3501 §6.3.11); the answer tells its UID (RFC 4315 §3)."""
-    name, flags, date = _append_arguments(args)
-    message = args.literal()
-    args.end()
-    try:
-        if session.has_selected(name) and not session.box.readonly:
-            return _append(session.box, Incoming(message, flags, date))
-        with session.store.open(name) as box:
-            return _append(box, Incoming(message, flags, date))
-    finally:
-        if isinstance(message, intake.Spool):
-            message.close()
-
-
-def _append(box: Mailbox, message: Incoming) -> Done:
-    (uid,) = box.append([message])
-    return Done(code=f"APPENDUID {box.uid_validity} {uid}")
-
-
-def _append_arguments(args: Args) -> tuple[str, list[str], tuple[int, int] | None]:
-    """SP mailbox [SP flag-list] [SP date-time] SP, up to the literal."""
+    """Put messages into a mailbox, all or none (RFC 3501 §6.3.11, RFC 3502)."""
     name = args.space().mailbox()
-    args.space()
-    flags: list[str] = []
-    date = None
-    if args.peek(b"("):
-        flags = args.flag_list()
-        args.space()
-    if args.peek(b'"'):
-        date = args.date_time()
-        args.space()
-    return name, flags, date
+    try:
+        return Done(code=incoming.stored(session, name, incoming.received(session, args)))
+    finally:
+        session.request.close()
 
 
-def _before_message(session: Session, args: Args, octets: int) -> bool:
-    """Is the literal that is announced the message, and may it come (see intake.PRELUDE)?"""
-    if args.text.strip(b" ") == b"":
-        return False  # the mailbox's name
-    name, _, _ = _append_arguments(args)
-    if not args.at_end():
-        raise Mistake("Missing literal")
-    if not session.store.exists(name):
-        raise NoSuchMailbox
-    if octets == 0:
-        raise Refusal("Empty message")
-    if octets > session.settings.append_octets:
-        raise TooBig
-    return True
-
-
-intake.PRELUDE["APPEND"] = _before_message
+intake.PRELUDE["APPEND"] = incoming.is_mail

@@ -17,7 +17,7 @@ from imapd.sequence import DIGITS, within
 from mailcore import log
 from mailcore.errors import Expunged, Hangup, MailError, Mistake, Refusal
 from mailcore.message import crlf, dates, envelope, headers, mime
-from mailcore.store.mailbox import FLEETING, SEEN
+from mailcore.store.mailbox import FLEETING, RECENT, SEEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ BLOCK_MESSAGES = 500  # answered in one piece, where no text is read
 HELD_OCTETS = 128 * 1024  # more than this of a message travels in chunks
 FIELDS_REMEMBERED = 30  # a set of more fields is no client's usual one
 FIELD_NAME = frozenset(b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_kept: crlf.Measured | None = None
 FLAG_ORDER = ("\\Recent", "\\Seen", "\\Deleted", "\\Flagged", "\\Answered", "\\Draft")  # as UW told them
 
 
@@ -73,13 +74,14 @@ class Item:
 class FlagLists(dict[frozenset[str], bytes]):
     """How each set of flags is written, in UW's order, keywords as the mailbox came to know them."""
 
-    def __init__(self, keywords: Sequence[str]) -> None:
+    def __init__(self, keywords: Sequence[str], recent: bool = True) -> None:
         super().__init__()
+        self._hidden = frozenset() if recent else frozenset((RECENT,))  # IMAP4rev2 has no \\Recent
         self._order = {name: rank for rank, name in enumerate((*FLAG_ORDER, *keywords))}
 
     def __missing__(self, flags: frozenset[str]) -> bytes:
         last = len(self._order)
-        ordered = sorted(flags, key=lambda name: (self._order.get(name, last), name))
+        ordered = sorted(flags - self._hidden, key=lambda name: (self._order.get(name, last), name))
         self[flags] = written = b"(%b)" % b" ".join(map(flag, ordered))
         return written
 
@@ -90,6 +92,15 @@ def _flags(message: Message) -> Ready:
 
 def _flags_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
     written = FlagLists(box.keywords)
+    return [written[flags] for flags in box.flags_of(uids)]
+
+
+def _rev2_flags(message: Message) -> Ready:
+    return Ready(FlagLists(message.box.keywords, recent=False)[message.box.flags(message.uid)])
+
+
+def _rev2_flags_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
+    written = FlagLists(box.keywords, recent=False)
     return [written[flags] for flags in box.flags_of(uids)]
 
 
@@ -122,6 +133,7 @@ def _size_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
 
 
 FLAGS = Item(b"FLAGS", _flags, _flags_column)
+REV2_FLAGS = Item(b"FLAGS", _rev2_flags, _rev2_flags_column)  # RFC 9051 §2.3.2
 INTERNALDATE = Item(b"INTERNALDATE", _date, _date_column)
 SIZE = Item(b"RFC822.SIZE", lambda message: message.box.octets(message.uid), _size_column)
 UID = Item(b"UID", lambda message: message.uid, lambda box, uids: [b"%d" % uid for uid in uids])
@@ -240,6 +252,9 @@ class Partial:
         self.offset = offset
         self.octets = octets
 
+    def label(self) -> bytes:
+        return b"<%d>" % self.offset
+
 
 def content(span: Span | None, partial: Partial | None = None) -> bytes | Literal:
     """The octets of a span in their wire form, or a part of them."""
@@ -249,11 +264,20 @@ def content(span: Span | None, partial: Partial | None = None) -> bytes | Litera
     if end - start <= HELD_OCTETS:
         form = crlf.wire_form(text[start:end])
         return form if partial is None else form[partial.offset : partial.offset + partial.octets]
-    octets = crlf.octets(text, start, end)
+    measured = _measure(text, start, end)
     if partial is None:
-        return Literal(octets, _unbroken(crlf.chunks(text, start, end)))
-    octets = min(partial.octets, max(octets - partial.offset, 0))
-    return Literal(octets, _unbroken(crlf.chunks(text, start, end, partial.offset, octets)))
+        return Literal(measured.octets, _unbroken(measured.chunks()))
+    octets = min(partial.octets, max(measured.octets - partial.offset, 0))
+    return Literal(octets, _unbroken(measured.chunks(partial.offset, octets)))
+
+
+def _measure(text: Text, start: int, end: int) -> crlf.Measured:
+    """The span measured last is kept, for a client that fetches it piece by piece."""
+    global _kept
+    kept = _kept
+    if kept is None or kept.text is not text or (kept.start, kept.end) != (start, end):
+        _kept = kept = crlf.Measured(text, start, end)
+    return kept
 
 
 def _unbroken(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -269,28 +293,34 @@ def _unbroken(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _whole(label: bytes, text: str, sees: bool) -> Item:
     """RFC822, RFC822.HEADER and RFC822.TEXT: old names of sections."""
-    section = Section(text=text)
-    return Item(label, lambda message: content(section.span(message)), sees=sees, whole=text != "HEADER")
+    wanted = Section(text=text)
+    return Item(label, lambda message: content(wanted.span(message)), sees=sees, whole=text != "HEADER")
 
 
 def _sections(args: Args, sees: bool) -> Item:
     """section ["<" number "." nz-number ">"] after BODY or BODY.PEEK."""
-    section = _section(args.need(b"["))
+    wanted = section(args.need(b"["))
     args.need(b"]")
-    label = b"BODY[%b]" % section.label()
-    partial = None
-    kind = "" if sees else section.kind()
-    if args.skip(b"<"):
-        offset = args.number()
-        partial = Partial(offset, args.need(b".").nz_number())
-        args.need(b">")
-        label += b"<%d>" % offset
-        kind = ""
-    whole = bool(section.numbers) or not section.text.startswith("HEADER")
-    return Item(label, lambda message: content(section.span(message), partial), sees=sees, kind=kind, whole=whole)
+    partial = partly(args)
+    label = b"BODY[%b]%b" % (wanted.label(), partial.label() if partial else b"")
+    kind = "" if sees or partial else wanted.kind()
+    whole = bool(wanted.numbers) or not wanted.text.startswith("HEADER")
+    return Item(label, lambda message: content(wanted.span(message), partial), sees=sees, kind=kind, whole=whole)
 
 
-def _section(args: Args) -> Section:
+def partly(args: Args) -> Partial | None:
+    """["<" number64 "." nz-number64 ">"] (RFC 9051 §9 partial)."""
+    if not args.skip(b"<"):
+        return None
+    offset = args.number64()
+    octets = args.need(b".").number64()
+    if not octets:
+        raise Mistake("Zero is not allowed here")
+    args.need(b">")
+    return Partial(offset, octets)
+
+
+def section(args: Args) -> Section:
     """section-spec: [section-part] ["." section-text], or section-msgtext."""
     numbers: list[int] = []
     if args.peek(b"]"):
@@ -386,12 +416,13 @@ class Answers:
     `gone` are the UIDs of messages that are no more: nothing is told of them.
     """
 
-    __slots__ = ("box", "gone", "items", "seen", "settings")
+    __slots__ = ("box", "flags", "gone", "items", "seen", "settings")
 
     def __init__(self, session: Session, items: Sequence[Item]) -> None:
         self.box: Mailbox = session.box
         self.settings = session.settings
-        self.items = list(items)
+        self.flags = REV2_FLAGS if session.rev2 else FLAGS
+        self.items = [self.flags if item is FLAGS else item for item in items]
         self.gone: set[int] = set()
         self.seen: frozenset[int] = frozenset()  # those whose \\Seen we set
 
@@ -446,8 +477,8 @@ class Answers:
         uid = message.uid
         try:
             pairs = [(item.label, item.value(message)) for item in self.items]
-            if uid in self.seen and FLAGS not in self.items:
-                pairs.append((FLAGS.label, FLAGS.value(message)))
+            if uid in self.seen and self.flags not in self.items:
+                pairs.append((self.flags.label, self.flags.value(message)))
         except Expunged:
             self.gone.add(uid)
             return

@@ -5,8 +5,8 @@ and where a large message waits.  What does not: the grammar (syntax.py).
 
 A command is cut before it is understood, with two exceptions that spare the client an
 upload: a literal that the client asks to send ("synchronizing") is refused by the tagged answer
-in place of the "+" when the command cannot succeed; and APPEND's message goes to a file
-without a name when it is large.  A literal that comes without asking (LITERAL+) has to be
+in place of the "+" when the command cannot succeed; and APPEND's messages go to a file
+without a name when they are large or many.  A literal that comes without asking (LITERAL+) has to be
 swallowed when it is refused, up to a bound; beyond it the connection ends.
 """
 
@@ -17,7 +17,7 @@ import os
 from imapd.responses import Continue, Status, encode
 from imapd.syntax import LARGEST_NUMBER, NUMBER_DIGITS, Args, is_tag
 from mailcore.commands import is_foreign
-from mailcore.errors import Goodbye, MailError, Mistake, OutOfSpace, TooBig, TooLong
+from mailcore.errors import Goodbye, MailError, Mistake, OutOfSpace, Refusal, TooBig, TooLong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,12 @@ class Request:
         self.traits: frozenset[str] = frozenset()  # once it was looked up
         self.args = Args(b"")
 
+    def close(self) -> None:
+        """Give back the room that large literals take."""
+        for literal in self.args.literals:
+            if isinstance(literal, Spool):
+                literal.close()
+
     def begin(self, line: bytes) -> bytes:
         """Take tag and name off the first line; what is left begins with the blank after the name."""
         tag, _, rest = line.partition(b" ")
@@ -64,41 +70,62 @@ class Request:
         return rest[len(name) :]
 
 
-class Spool:
-    """A large literal in a file without a name; gone with the last one who holds it."""
+class _File:
+    """A file without a name, for the large literals of one command."""
+
+    __slots__ = ("fd",)
 
     def __init__(self, directory: str) -> None:
+        self.fd = -1
+        self.fd = _nameless(directory)
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+
+
+class Spool:
+    """A large literal, in a file that is gone with the last one who holds it.
+
+    `before` is the one that was written before it: its file is used on.
+    """
+
+    def __init__(self, directory: str, before: Spool | None = None) -> None:
         self.octets = 0
         self.failure: MailError | None = None
-        self._fd = -1
+        self._file: _File | None = None
+        self._start = 0
+        if before is not None and before._file is not None:
+            self._file, self._start = before._file, before._start + before.octets
+            return
         try:
-            self._fd = _nameless(directory)
+            self._file = _File(directory)
         except OSError as error:
             self.failure = OutOfSpace("No room for the message", f"spool in {directory}: {error}")
 
     def write(self, chunk: bytes) -> None:
         """Keep a chunk; after a failure the rest is only counted."""
+        at = self._start + self.octets
         self.octets += len(chunk)
         left = memoryview(chunk)
         try:
-            while left and self.failure is None:
-                left = left[os.write(self._fd, left) :]
+            while left and self.failure is None and self._file is not None:
+                written = os.pwrite(self._file.fd, left, at)
+                left, at = left[written:], at + written
         except OSError as error:
             self.failure = OutOfSpace("No room for the message", f"spool: {error}")
 
     def chunks(self) -> Iterator[bytes]:
         """The whole, from its beginning, as often as asked."""
-        at = 0
-        while chunk := os.pread(self._fd, READ_OCTETS, at):
+        at, end = self._start, self._start + self.octets
+        while self._file is not None and at < end and (
+            chunk := os.pread(self._file.fd, min(READ_OCTETS, end - at), at)
+        ):
             at += len(chunk)
             yield chunk
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    __del__ = close
+        self._file = None
 
 
 def _nameless(directory: str) -> int:
@@ -140,13 +167,17 @@ def _may_swallow(session: Session, octets: int) -> bool:
 class _Command:
     """What of a command has been read."""
 
-    __slots__ = ("literals", "octets", "pieces", "trouble", "used")
+    __slots__ = ("count", "held", "literals", "mail", "octets", "pieces", "spool", "trouble", "used")
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []  # lines, the announcements of literals still in them
         self.literals: list[object] = []
         self.octets = 0  # of the lines
-        self.used = 0  # of the literals
+        self.count = 0  # literals that are no mail
+        self.used = 0  # and their octets
+        self.mail = 0  # octets of the literals that are mail,
+        self.held = 0  # those of them that are in memory,
+        self.spool: Spool | None = None  # and the last that is not
         self.trouble: MailError | None = None  # why it will fail, once it is read to its end
 
 
@@ -176,7 +207,7 @@ def command(session: Session) -> Speech:
         session.wire.patience_seconds = patience
     if read.trouble is not None:
         raise read.trouble
-    request.args = Args(b"".join(read.pieces), read.literals)
+    request.args = Args(b"".join(read.pieces), read.literals, session.utf8)
 
 
 def _line(session: Session, read: _Command) -> Generator[Any, Any, bytes]:
@@ -223,9 +254,10 @@ def _literal(session: Session, read: _Command, octets: int, waits: bool) -> Spee
         return
     if waits:
         yield from encode(Continue("Ready for argument"))
-    if message and octets > session.settings.literal_octets:
+    if message and read.held + octets > session.settings.literal_octets:
         yield from _spool(session, read, octets)
     else:
+        read.held += octets if message else 0
         read.literals.append((yield from session.wire.take(octets)))
 
 
@@ -235,20 +267,32 @@ def _acceptable(session: Session, read: _Command, octets: int) -> bool:
     known = session.commands.get(name)
     if known is None and not (name == "UID" and session.uid_commands):
         raise Mistake("Unknown command")
-    if len(read.literals) >= session.settings.literal_count:
-        raise Mistake("Too many literals")
     if name in PRELUDE:
         text = b"".join(read.pieces)
-        if PRELUDE[name](session, Args(text[: text.rfind(b"{")], read.literals), octets):
+        text = text[: text.rfind(b"{")].removesuffix(b"~")  # RFC 3516 §6 literal8
+        if PRELUDE[name](session, Args(text, read.literals, session.utf8), octets):
+            _may_bring(session, read, octets)
             return True
+    read.count += 1
+    if read.count > session.settings.literal_count:
+        raise Mistake("Too many literals")
     read.used += octets
     if read.used > literal_octets(session):
         raise TooBig("Literal too large")
     return False
 
 
+def _may_bring(session: Session, read: _Command, octets: int) -> None:
+    """Not too many messages with one command, and not too large."""
+    read.mail += octets
+    if len(read.literals) - read.count >= session.settings.append_messages:
+        raise Refusal("Too many messages in one command", "LIMIT")
+    if read.mail > session.settings.append_octets:
+        raise TooBig
+
+
 def _spool(session: Session, read: _Command, octets: int) -> Speech:
-    spool = Spool(session.settings.spool_directory)
+    spool = read.spool = Spool(session.settings.spool_directory, read.spool)
     yield from session.wire.pour(octets, spool.write)
     read.literals.append(spool)
     read.trouble = spool.failure

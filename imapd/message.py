@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # for the same one again and again.
 _kept: tuple[Mailbox, int, Part] | None = None
 
+# And the text of the last large message, at most settings.text_octets of it in memory, for the same reason.
+LARGE_OCTETS = 128 * 1024
+_text: tuple[Mailbox, int, Text] | None = None
+
 
 class Message:
     """Expunged is raised where the message turns out to be gone."""
@@ -42,8 +46,15 @@ class Message:
     @property
     def text(self) -> Text:
         """All of it, as it is stored."""
+        global _text
+        if self._text is None and _text is not None and _text[:2] == (self.box, self.uid):
+            self.box.flags(self.uid)  # raises Expunged
+            self._text = _text[2]
         if self._text is None:
+            _text = None  # one is held, not two
             self._text = self.box.text(self.uid)
+            if len(self._text) > LARGE_OCTETS:
+                _text = self.box, self.uid, self._text
         return self._text
 
     @property

@@ -30,14 +30,17 @@ def tell(session: Session, expunges: bool) -> Iterator[Untagged | Status | Ready
     if session.contexts:
         yield from session.contexts.told(session, expunges, by_uid)
     else:
-        yield from told(box, box.news(expunges), by_uid)
+        yield from told(box, box.news(expunges), by_uid or session.rev2, session.rev2)
 
 
-def told(box: Mailbox, news: News, by_uid: bool = False) -> Iterator[Untagged | Status | Ready]:
+def told(
+    box: Mailbox, news: News, by_uid: bool = False, rev2: bool = False
+) -> Iterator[Untagged | Status | Ready]:
     """News in the order in which a client can follow them.
 
     New keywords come before flags that use them, expunges before the count they lead to
-    (RFC 3501 §7.4.1), and flags last, as their numbers are those after the expunges.
+    (RFC 3501 §7.4.1), and flags last, as their numbers are those after the expunges.  IMAP4rev2
+    has no RECENT, and UIDs in all FETCH answers that nobody asked for (RFC 9051 §7.5.2).
     """
     if news.keywords:
         yield from flags(box)
@@ -45,10 +48,10 @@ def told(box: Mailbox, news: News, by_uid: bool = False) -> Iterator[Untagged | 
         yield Untagged(number, "EXPUNGE")
     if news.exists is not None:
         yield Untagged(news.exists, "EXISTS")
-    if news.recent is not None:
+    if news.recent is not None and not rev2:
         yield Untagged(news.recent, "RECENT")
     if news.changed:
-        yield changed(box, news.changed, by_uid)
+        yield changed(box, news.changed, by_uid, recent=not rev2)
 
 
 def flags(box: Mailbox) -> Iterator[Untagged | Status]:
@@ -63,14 +66,14 @@ def flags(box: Mailbox) -> Iterator[Untagged | Status]:
     yield Status("OK", "Permanent flags", f"PERMANENTFLAGS ({permanent})")
 
 
-def changed(box: Mailbox, numbers: Sequence[int], by_uid: bool) -> Ready:
+def changed(box: Mailbox, numbers: Sequence[int], by_uid: bool, recent: bool = True) -> Ready:
     """FETCH answers with the flags of these messages, and their UIDs if the client speaks of UIDs.
 
     Those that were expunged meanwhile are left out.
     """
     from imapd.fetch import FlagLists
 
-    written = FlagLists(box.keywords)
+    written = FlagLists(box.keywords, recent)
     lines = []
     for number in numbers:
         uid = box.uids[number - 1]

@@ -10,7 +10,7 @@ Also here: which response code (RFC 5530) an error has.
 
 from __future__ import annotations
 
-from imapd.syntax import is_atom
+from imapd.syntax import is_atom, utf7_decode
 from mailcore import errors
 
 TYPE_CHECKING = False
@@ -48,6 +48,12 @@ class Literal:
     def __init__(self, octets: int, chunks: Iterable[bytes]) -> None:
         self.octets = octets
         self.chunks = chunks
+
+
+class Literal8(Literal):
+    """The same for octets of any value, NUL among them (RFC 3516 §6)."""
+
+    __slots__ = ()
 
 
 # --- answers ---------------------------------------------------------------------------
@@ -199,9 +205,9 @@ def _without_nul(chunk: bytes) -> bytes:
     return chunk.replace(b"\0", b"\x80") if b"\0" in chunk else chunk
 
 
-def data(value: Data) -> bytes:
+def data(value: Data, utf8: bool = False) -> bytes:
     """One data item (RFC 3501 §4), in one piece; a Literal cannot be inside."""
-    encode_one = _DATA.get(type(value))
+    encode_one = (_DATA_IN_UTF8 if utf8 else _DATA).get(type(value))
     if encode_one is None:
         raise errors.Broken(f"no IMAP data: {value!r}")
     return encode_one(value)
@@ -209,6 +215,21 @@ def data(value: Data) -> bytes:
 
 def _list(values: Iterable[Data]) -> bytes:
     return b"(%b)" % b" ".join([data(value) for value in values])
+
+
+def _list_in_utf8(values: Iterable[Data]) -> bytes:
+    return b"(%b)" % b" ".join([data(value, True) for value in values])
+
+
+def _name_in_utf8(value: Name) -> bytes:
+    """A mailbox's name for who reads UTF-8 (RFC 9051 §5.1); one that is no modified UTF-7 goes as it is."""
+    try:
+        name = utf7_decode(value.decode("ascii")).encode()
+    except (UnicodeDecodeError, UnicodeEncodeError, errors.BadName):
+        return astring(value)
+    if name.isascii():
+        return astring(name)
+    return b'"%b"' % name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
 _DATA: dict[type, Callable[[Any], bytes]] = {
@@ -222,6 +243,7 @@ _DATA: dict[type, Callable[[Any], bytes]] = {
     list: _list,
     tuple: _list,
 }
+_DATA_IN_UTF8 = {**_DATA, Name: _name_in_utf8, list: _list_in_utf8, tuple: _list_in_utf8}
 
 
 def clean(text: str) -> str:
@@ -247,8 +269,8 @@ def _continue(value: Continue) -> bytes:
     return b"+ %b\r\n" % clean(value.text).encode("ascii")
 
 
-def _untagged(value: Untagged) -> bytes:
-    return b"* %b\r\n" % b" ".join([data(item) for item in value.items])
+def _untagged(value: Untagged, utf8: bool = False) -> bytes:
+    return b"* %b\r\n" % b" ".join([data(item, utf8) for item in value.items])
 
 
 def _fetch(value: Fetch) -> Iterator[bytes]:
@@ -259,7 +281,7 @@ def _fetch(value: Fetch) -> Iterator[bytes]:
     for name, item in value.items:
         held.append(between + (name if isinstance(name, Ready) else atom(name)) + b" ")
         between = b" "
-        if type(item) is not Literal:
+        if not isinstance(item, Literal):
             held.append(data(item))
             octets += len(held[-1])
             continue
@@ -275,24 +297,26 @@ def _fetch(value: Fetch) -> Iterator[bytes]:
 
 def _literal(value: Literal) -> Iterator[bytes]:
     """Exactly as many octets as announced, or Broken: the client counts on it."""
-    left = value.octets
-    yield b"{%d}\r\n" % left
+    left, binary = value.octets, isinstance(value, Literal8)
+    yield b"%b{%d}\r\n" % (b"~" * binary, left)
     for chunk in value.chunks:
         left -= len(chunk)
         if left < 0:
             break
-        yield _without_nul(chunk)
+        yield chunk if binary else _without_nul(chunk)
     if left:
         raise errors.Broken(f"a literal of {value.octets} octets is {-left} octets longer")
 
 
-def encode(value: object) -> Iterator[bytes]:
-    """The bytes of one answer."""
+def encode(value: object, utf8: bool = False) -> Iterator[bytes]:
+    """The bytes of one answer; `utf8`: the client reads names of mailboxes in UTF-8."""
     kind = type(value)
     if isinstance(value, Fetch):
         yield from _fetch(value)
     elif isinstance(value, Ready):
         yield bytes(value)
+    elif utf8 and kind is Untagged:
+        yield _untagged(value, True)  # type: ignore[arg-type]
     elif kind in _ANSWERS:
         yield _ANSWERS[kind](value)
     else:

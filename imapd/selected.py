@@ -171,7 +171,8 @@ def _store(session: Session, args: Args, places: Sequence[Place], told: list[fet
     gone = box.store(within(box.uids, places), change, flags)
     if not aloud:
         return None
-    yield from news.told(box, box.news(expunges=False), uid)  # new keywords come before their use
+    # new keywords come before their use
+    yield from news.told(box, box.news(expunges=False), uid or session.rev2, session.rev2)
     answers = fetch.Answers(session, told)
     answers.gone.update(gone)
     yield from answers.told(places)

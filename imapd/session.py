@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
 
+    from imapd.deflate import Squeeze
     from mailcore.commands import Command
     from mailcore.login.accounts import Account, Peer
     from mailcore.login.channel import Verdict
@@ -77,6 +78,7 @@ class Session:
         self.saved: list[int] = []  # UIDs, by SEARCH RETURN (SAVE) (RFC 5182)
         self.contexts: Any = None  # searches whose results are kept up to date (RFC 5267)
         self.enabled: set[str] = set()  # by ENABLE (RFC 5161)
+        self.squeeze: Squeeze | None = None  # by COMPRESS (RFC 4978)
         self.client_id = b""  # what the client calls itself (RFC 2971), for the log
         self.request = intake.Request()  # the command that runs
         self.entry: Entry | None = None  # set by the right password
@@ -121,6 +123,8 @@ class Session:
             text = done.text or f"{self.request.name} completed"
             yield from self._say(Status("OK", text, done.code, self.request.tag))
             self.mistakes = self.mistakes if self.stranger else 0
+        if self.squeeze is not None and not self.squeeze.begun:
+            self.squeeze.begin(self.wire.rest())
 
     def _find(self) -> Command:
         """The command in the table of this state."""
@@ -165,7 +169,7 @@ class Session:
         """The bytes of an answer.  One that breaks off in the middle ends the connection."""
         begun = False
         try:
-            for piece in encode(value):
+            for piece in encode(value, self.utf8):
                 yield piece
                 begun = True
         except Ending:
@@ -208,6 +212,18 @@ class Session:
         settings = self.settings
         if self.mistakes >= (settings.login_bad_commands if self.stranger else settings.bad_commands):
             raise Goodbye("Too many bad commands")
+
+    # --- what the client understands ---------------------------------------------------
+
+    @property
+    def rev2(self) -> bool:
+        """The client has said that it speaks IMAP4rev2 (RFC 9051 §6.3.1)."""
+        return "IMAP4REV2" in self.enabled
+
+    @property
+    def utf8(self) -> bool:
+        """Names of mailboxes, and quoted strings, are in UTF-8 (RFC 9051 §5.1, RFC 9755 §3)."""
+        return not self.enabled.isdisjoint(("IMAP4REV2", "UTF8=ACCEPT"))
 
     # --- states ------------------------------------------------------------------------
 
@@ -346,14 +362,14 @@ def _welcomed(session: Session, account: Account, entry: Entry | None) -> Speech
     """PREAUTH or the login's OK, then the conversation; in between the logged-in half is imported and fenced in."""
     yield from encode(_welcome(session, entry))
     yield from _send(session.wire)
-    from imapd import authenticated, extensions
+    from imapd import authenticated, deflate, extensions
     from mailcore.store.namespace import Store
 
     extensions.load()
     session.store = Store(account.name, account.home, session.settings, account.location)
     yield session.store.territory()
     session.commands = session.allowed(authenticated.command)
-    yield from session.talk()
+    yield from deflate.filtered(session, last_words(session, session.talk()))
 
 
 def _send(wire: Wire) -> Speech:

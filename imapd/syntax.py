@@ -44,6 +44,8 @@ SEQUENCE_CHAR = DIGIT | frozenset(b":,*")
 TAG_OCTETS = 100  # UW allowed 50, the RFC names no limit
 NUMBER_DIGITS = 10  # no number of the grammar is longer; int() of more is not free
 LARGEST_NUMBER = 0xFFFFFFFF
+NUMBER64_DIGITS = 19
+LARGEST_NUMBER64 = 0x7FFFFFFFFFFFFFFF
 
 SYSTEM_FLAGS = {f"\\{name.upper()}": f"\\{name}" for name in ("Answered", "Flagged", "Deleted", "Seen", "Draft")}
 
@@ -75,10 +77,11 @@ class Args:
     A literal is `bytes`, or what intake.py spooled because it is large (APPEND's message).
     """
 
-    __slots__ = ("literals", "text", "_at", "_end", "_maps", "_taken")
+    __slots__ = ("literals", "text", "utf8", "_at", "_end", "_maps", "_taken")
 
-    def __init__(self, text: bytes, literals: Sequence[object] = ()) -> None:
+    def __init__(self, text: bytes, literals: Sequence[object] = (), utf8: bool = False) -> None:
         self.text = text
+        self.utf8 = utf8  # quoted strings may have it, and names of mailboxes are in it (RFC 9051 §5.1)
         self.literals = literals
         self._at = 0
         self._end = len(text.rstrip(b" "))  # blanks at the end of a line are forgiven, as UW forgives them
@@ -89,7 +92,7 @@ class Args:
 
     def fork(self) -> Args:
         """The same arguments from here on, to be read apart."""
-        other = Args(self.text, self.literals)
+        other = Args(self.text, self.literals, self.utf8)
         other._at, other._taken, other._maps = self._at, self._taken, self._maps
         return other
 
@@ -157,6 +160,13 @@ class Args:
             raise Mistake("Number too large")
         return int(digits)
 
+    def number64(self) -> int:
+        """0 to 2^63-1 (RFC 9051 §9)."""
+        digits = self._run(_DIGITS, "Missing number")
+        if len(digits) > NUMBER64_DIGITS or int(digits) > LARGEST_NUMBER64:
+            raise Mistake("Number too large")
+        return int(digits)
+
     def nz_number(self) -> int:
         """1 to 2^32-1, no zero in front."""
         if self.peek(b"0"):
@@ -210,7 +220,7 @@ class Args:
         if end < 0:
             raise Mistake("Unterminated quoted string")
         value = self.text[start:end]
-        if value.translate(None, _NOT_TEXT) != value:
+        if value.translate(None, _NOT_TEXT) != value and not (self.utf8 and _is_utf8_text(value)):
             raise Mistake("Bad character in quoted string")
         self._at = end + 1
         return _unescaped(value) if b"\\" in value else value
@@ -226,14 +236,23 @@ class Args:
 
     def mailbox(self) -> str:
         """A mailbox name in its wire form; INBOX is INBOX in any case (RFC 3501 §5.1)."""
-        name = _seven_bit(self.astring())
+        name = self._name(self.astring())
         return "INBOX" if name.upper() == "INBOX" else name
 
     def list_mailbox(self) -> str:
         """A name that may have wildcards (RFC 3501 §6.3.8)."""
         if self.peek(b'"') or self.peek(b"{"):
-            return _seven_bit(self.string())
-        return _seven_bit(self._run(_LIST, "Missing mailbox pattern"))
+            return self._name(self.string())
+        return self._name(self._run(_LIST, "Missing mailbox pattern"))
+
+    def _name(self, name: bytes) -> str:
+        """Its wire form in IMAP4rev1, which is the one that mailboxes have here."""
+        if not self.utf8:
+            return _seven_bit(name)
+        try:
+            return utf7_encode(name.decode())
+        except UnicodeDecodeError:
+            raise BadName("Mailbox names are in UTF-8") from None
 
     # --- flags and dates ---------------------------------------------------------------
 
@@ -311,6 +330,15 @@ def _unescaped(value: bytes) -> bytes:
         if piece.replace(b'\\"', b"").find(b"\\") >= 0:
             raise Mistake("Bad escape in quoted string")
     return b"\\".join(piece.replace(b'\\"', b'"') for piece in pieces)
+
+
+def _is_utf8_text(value: bytes) -> bool:
+    """UTF-8 without controls (RFC 9051 §9 QUOTED-CHAR)."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return not any(octet in value for octet in b"\0\r\n")
 
 
 def _seven_bit(name: bytes) -> str:

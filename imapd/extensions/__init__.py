@@ -17,6 +17,7 @@ BEFORE, AFTER, ALWAYS = "before login", "after login", "always"
 
 # capability: (the module here that makes it true, "" where it is part of another; when it is told)
 NAMES = {
+    "IMAP4rev2": ("imap4rev2", ALWAYS),  # RFC 9051; for who says ENABLE IMAP4rev2
     "LITERAL+": ("", ALWAYS),  # RFC 7888: intake.py (and who speaks LITERAL- is content with it)
     "SASL-IR": ("", BEFORE),  # RFC 4959: unauthenticated.py
     "ID": ("id", ALWAYS),  # RFC 2971
@@ -27,6 +28,14 @@ NAMES = {
     "UNSELECT": ("unselect", AFTER),  # RFC 3691
     "UIDPLUS": ("uidplus", AFTER),  # RFC 4315; the codes are told by APPEND and COPY
     "MOVE": ("move", AFTER),  # RFC 6851
+    "MULTIAPPEND": ("", AFTER),  # RFC 3502: incoming.py
+    "CATENATE": ("catenate", AFTER),  # RFC 4469
+    "URL-PARTIAL": ("", AFTER),  # RFC 5550 §3.1: catenate.py
+    "REPLACE": ("replace", AFTER),  # RFC 8508
+    "BINARY": ("binary", AFTER),  # RFC 3516; literal8 in APPEND: incoming.py
+    "UTF8=ACCEPT": ("utf8", AFTER),  # RFC 9755
+    "COMPRESS=DEFLATE": ("compress", AFTER),  # RFC 4978
+    "PREVIEW": ("preview", AFTER),  # RFC 8970
     "ESEARCH": ("esearch", AFTER),  # RFC 4731
     "SEARCHRES": ("searchres", AFTER),  # RFC 5182
     "PARTIAL": ("partial", AFTER),  # RFC 9394

@@ -10,6 +10,8 @@ before they send them, so `octets`, `wire_form` and `chunks` must agree to the b
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     Text = bytes | Stored
 
+MARK_OCTETS = 256 * 1024  # how far apart the places are that Measured remembers
 PIECE_OCTETS = 64 * 1024  # looked at in one go; in wire form at most twice as much
 
 
@@ -84,6 +87,33 @@ def chunks(
             yield form
         if count == 0:
             return
+
+
+class Measured:
+    """text[start:end] that is asked for piece by piece: measured once, and any octet of it is found at once."""
+
+    __slots__ = ("_ats", "_sizes", "end", "octets", "start", "text")
+
+    def __init__(self, text: Text, start: int, end: int) -> None:
+        self.text = text
+        self.start = start
+        self.end = end
+        self.octets = 0  # in wire form
+        self._ats = [start]  # places in the text,
+        self._sizes = [0]  # and how much of the wire form is before them
+        at = marked = start
+        for piece, torn in _pieces(text, start, end, PIECE_OCTETS):
+            if at - marked >= MARK_OCTETS and not torn:
+                self._ats.append(at)
+                self._sizes.append(self.octets)
+                marked = at
+            self.octets += octets(piece) - torn
+            at += len(piece)
+
+    def chunks(self, skip: int = 0, count: int | None = None) -> Iterator[bytes]:
+        """As the function of that name."""
+        mark = bisect_right(self._sizes, skip) - 1
+        return chunks(self.text, self._ats[mark], self.end, skip - self._sizes[mark], count)
 
 
 def _pieces(text: Text, start: int, end: int, piece_octets: int) -> Iterator[tuple[bytes, int]]:

@@ -14,6 +14,10 @@ from __future__ import annotations
 import re
 from binascii import a2b_base64, a2b_qp
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 # --- charsets --------------------------------------------------------------------------
 
 # Python's name for each charset that it has under another name than the MIME one; then the
@@ -153,6 +157,34 @@ def _base64_piece(piece: bytes) -> bytes:
     if len(piece) % 4 == 1:  # six bits are no octet
         piece = piece[:-1]
     return a2b_base64(piece + b"=" * (-len(piece) % 4))
+
+
+def transferred(pieces: Iterable[bytes], encoding: bytes) -> Iterator[bytes]:
+    """The same for a text that comes in pieces, and is held in none."""
+    encoding = encoding.upper()
+    if encoding == b"BASE64":
+        return _base64_pieces(pieces)
+    return _quoted_pieces(pieces) if encoding == b"QUOTED-PRINTABLE" else iter(pieces)
+
+
+def _base64_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    held = b""
+    for piece in pieces:
+        *ended, open_ = (held + piece.translate(None, _NOT_BASE64_OR_END)).split(b"=")
+        whole = len(open_) - len(open_) % 4
+        held = open_[whole:]
+        yield b"".join([_base64_piece(run) for run in ended if run]) + a2b_base64(open_[:whole])
+    yield _base64_piece(held)
+
+
+def _quoted_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    held = b""
+    for piece in pieces:
+        data = held + piece
+        start = data.rfind(b"=", max(len(data) - 2, 0))  # what it means stands in the next piece
+        data, held = (data, b"") if start < 0 else (data[:start], data[start:])
+        yield a2b_qp(data)
+    yield a2b_qp(held)
 
 
 # --- encoded words ---------------------------------------------------------------------

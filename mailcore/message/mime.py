@@ -57,6 +57,8 @@ _PARAM = re.compile(
 )
 _OUTSIDE = re.compile(rb'(?:[^"()\\]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\\.)++|[()\\]', re.S)
 _INSIDE = re.compile(rb"(?:[^()\\]++|\\.)++|[()\\]", re.S)
+_CONTINUED = re.compile(rb"([^*]++)\*(0|[1-9][0-9]{0,2})(\*?)\Z")
+_NO_ATTRIBUTE_CHAR = re.compile(rb"[^!#$&+\-.0-9A-Z^_`a-z{|}~]")
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.S)
 
 
@@ -271,7 +273,7 @@ _FIELDS = {
 def _parameters(value: bytes, start: int) -> list[Param]:
     """`;name=value` from `start` on: names in capitals, values as they are meant (RFC 2045 §5.1).
 
-    RFC 2231 forms (`NAME*0*`) stay as they are: clients put them together.
+    What RFC 2231 cut up (`NAME*0*`) is joined.
     """
     params: list[Param] = []
     for found in _PARAM.finditer(value, start):
@@ -285,7 +287,48 @@ def _parameters(value: bytes, start: int) -> list[Param]:
         params.append((name.upper(), quoted))
         if len(params) >= PARAMETERS:
             break
-    return params
+    return _joined(params) if b"*" in value else params
+
+
+def _joined(params: list[Param]) -> list[Param]:
+    """Continued parameters as one each, in the place of the first piece (RFC 2231 §3, RFC 9051 appendix E).
+
+    What is still encoded is called `NAME*`, charset and language before it (§4.1).  Pieces behind a
+    gap stay as they are.
+    """
+    runs: dict[bytes, dict[int, tuple[bytes, bool]]] = {}
+    for name, value in params:
+        if found := _CONTINUED.match(name):
+            runs.setdefault(found[1], {}).setdefault(int(found[2]), (value, bool(found[3])))
+    whole = {name: _unbroken(run) for name, run in runs.items()}
+    joined = []
+    for name, value in params:
+        found = _CONTINUED.match(name)
+        pieces = whole[found[1]] if found else []
+        if found is None or int(found[2]) >= len(pieces):
+            joined.append((name, value))
+        elif int(found[2]) == 0:
+            joined.append(_whole(found[1], pieces))
+    return joined
+
+
+def _unbroken(run: dict[int, tuple[bytes, bool]]) -> list[tuple[bytes, bool]]:
+    pieces: list[tuple[bytes, bool]] = []
+    while len(pieces) in run:
+        pieces.append(run[len(pieces)])
+    return pieces
+
+
+def _whole(name: bytes, pieces: list[tuple[bytes, bool]]) -> Param:
+    if not any(encoded for _, encoded in pieces):
+        return name, b"".join(value for value, _ in pieces)
+    start = b"" if pieces[0][1] else b"''"  # no charset, no language
+    return name + b"*", start + b"".join(value if encoded else _percent(value) for value, encoded in pieces)
+
+
+def _percent(value: bytes) -> bytes:
+    """In the encoding of the pieces around it."""
+    return _NO_ATTRIBUTE_CHAR.sub(lambda found: b"%%%02X" % found[0][0], value)
 
 
 def _without_comments(value: bytes) -> bytes:

@@ -171,6 +171,7 @@ class FakeSession:
         self.store = SimpleNamespace(open=self._open)
         self.request = SimpleNamespace(name="", tag=b"t")
         self.enabled: set[str] = set()
+        self.rev2 = False
         self.saved: list[int] = []
         self.contexts = None
 

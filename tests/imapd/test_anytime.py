@@ -9,7 +9,7 @@ import pytest
 from imapd import extensions
 from tests.imapd.conversation import inbox, stranger, user
 
-BEFORE = b"* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN AUTH=LOGIN\r\n"
+BEFORE = b"* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN AUTH=LOGIN\r\n"
 TOLD_AFTER = [name for name, (_, when) in extensions.NAMES.items() if when != extensions.BEFORE]
 AFTER = b"* CAPABILITY IMAP4rev1 %b\r\n" % " ".join(TOLD_AFTER).encode()
 

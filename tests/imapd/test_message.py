@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from imapd import message
 from imapd.message import Message
+from mailcore.errors import Expunged
 from mailcore.settings import Settings
 from tests.imapd.fakebox import FakeBox
 
@@ -49,3 +52,16 @@ def test_the_structure_is_kept_for_the_next_command() -> None:
     assert Message(FakeBox(TEXT), 2, Settings()) is not None
     other = FakeBox(TEXT)
     assert Message(other, 1, Settings()).structure is not first
+
+
+def test_a_large_text_is_kept_for_the_next_command() -> None:
+    large = TEXT + b"x\n" * 100_000
+    box = FakeBox(large, TEXT, large)
+    assert Message(box, 1, Settings()).text is Message(box, 1, Settings()).text
+    assert Message(box, 2, Settings()).text == TEXT
+    assert Message(box, 3, Settings()).text == large
+    assert Message(box, 1, Settings()).text == large
+    assert box.texts_read == [1, 2, 3, 1]
+    box.vanish(1)
+    with pytest.raises(Expunged):
+        _ = Message(box, 1, Settings()).text

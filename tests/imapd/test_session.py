@@ -24,7 +24,7 @@ FAR = Peer("socket", "192.0.2.1")
 
 def test_greeting():
     greeting = stranger().greeting
-    start = b"* OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN AUTH=LOGIN] mail.example.org IMAP4rev1 "
+    start = b"* OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN AUTH=LOGIN] mail.example.org "
     assert greeting.startswith(start)
     assert greeting.endswith(b" +0000\r\n") and greeting.count(b"\r\n") == 1
 
@@ -247,7 +247,7 @@ def test_the_mailbox_is_closed_when_the_client_goes():
     values = Settings(mail_location="mbox:/nonexistent:INBOX=/nonexistent/x", index_directory="/nonexistent")
     talk = SERVICE.session(values, Peer("pipe", local=True), Account("fred", 1, 1, "/nonexistent"), None)
     greeting = next(talk)
-    assert greeting.startswith(b"* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN")
+    assert greeting.startswith(b"* PREAUTH [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN")
     assert b"Pre-authenticated user fred" in greeting
     next(talk)
     with pytest.raises(StopIteration):

@@ -36,9 +36,11 @@ DIFFERENT = {
 
 
 def golden() -> bytes:
+    """Without those whose ENVELOPE differs already (tests/golden/DOVECOT.md says why): others sort and thread by it."""
+    told = (ROOT / "tests" / "golden" / "DOVECOT.md").read_text()
     mbox = b""
     for number, path in enumerate(sorted((ROOT / "tests" / "golden").glob("*.eml"))):
-        if path.stem not in DIFFERENT:
+        if path.stem not in DIFFERENT and f"| {path.stem} | ENVELOPE |" not in told:
             text = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\nFrom ", b"\n>From ")
             text = text if text.endswith(b"\n") else text + b"\n"
             text = b">" * text.startswith(b"From ") + text

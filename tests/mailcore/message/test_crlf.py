@@ -1,5 +1,6 @@
 """Line ends: every way to ask for a size or a piece gives the same octets."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,3 +78,15 @@ def test_a_text_that_shrinks_ends():
             return 10
 
     assert list(crlf.chunks(Shrunk(b"ab\n"), 0, 10)) == [b"ab\r\n"]
+
+
+@pytest.mark.parametrize("mark", [1, 3, 1000])
+@given(st.text("\r\na", max_size=60).map(str.encode), st.integers(0, 70), st.integers(0, 70))
+def test_measured_finds_any_octet(mark: int, text: bytes, skip: int, count: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crlf, "MARK_OCTETS", mark)
+        patch.setattr(crlf, "PIECE_OCTETS", 3)
+        measured = crlf.Measured(text, 0, len(text))
+    form = crlf.wire_form(text)
+    assert measured.octets == len(form)
+    assert b"".join(measured.chunks(skip, count)) == form[skip : skip + count]

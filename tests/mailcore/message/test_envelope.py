@@ -45,7 +45,7 @@ def test_golden(name):
 
 
 def test_golden_files_are_there():
-    assert len(NAMES) >= 100
+    assert len(NAMES) >= 150
     assert all((GOLDEN / f"{name}.imap").exists() for name in NAMES)
 
 
