@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ def machine() -> str:
 
 def run(only: list[str], rounds: int, size: str, large: bool) -> dict[str, dict[str, list[float]]]:
     """All figures, by server and name."""
-    with tempfile.TemporaryDirectory(prefix="mailcore-bench-") as place:
+    with tempfile.TemporaryDirectory(prefix="measured-", dir="/var/tmp") as place:
         scratch = Path(place)
         scratch.chmod(0o755)
         say("making mailboxes")
@@ -84,6 +85,7 @@ def main() -> int:
     given = parser.parse_args()
     if os.geteuid():
         raise SystemExit("this needs root: other users' mail, and control groups")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of `finally`: no server is left behind
     size = "M" if given.size == "L" else given.size
     only = [name for name in given.only.split(",") if name] or [*scenarios.ALL, "cold"]
     where = machine()

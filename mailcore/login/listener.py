@@ -114,6 +114,7 @@ class Listener:
         """Import what the children will need, once."""
         import gc
         import hmac  # noqa: F401
+        import pwd  # noqa: F401
 
         import mailcore.login.caps
         import mailcore.login.checker
