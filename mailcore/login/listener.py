@@ -131,7 +131,7 @@ class Listener:
 
         if self.settings.passwd_file:
             try:
-                passwords.preload()
+                passwords.preload(self.settings.passwd_file)
             except passwords.Unusable as error:
                 log.error(str(error))
         preload = getattr(self.service, "preload", None)
