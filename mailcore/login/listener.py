@@ -115,6 +115,7 @@ class Listener:
         import gc
         import hmac  # noqa: F401
         import pwd  # noqa: F401
+        import resource  # noqa: F401
 
         import mailcore.login.caps
         import mailcore.login.checker

@@ -614,6 +614,6 @@ def _judged(error: OSError, path: str) -> MailError:
 
 def preload() -> None:
     """Import what a Store imports late (a listener does, once for all its children)."""
-    from mailcore.store import index, watch  # noqa: F401
+    from mailcore.store import index, territory, watch  # noqa: F401
 
     index.preload()
