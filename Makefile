@@ -1,6 +1,7 @@
 # make run      a demo: IMAP on 127.0.0.1:1143, POP3 on 127.0.0.1:1110, account demo/demo
 # make test     the whole suite
 # make reliability   what may happen to an mbox, 200 000 times: the table in README.md
+# make bench    compares with Dovecot (root; SIZE=S quick, ROUNDS=3, ONLY=sessions,selects, JSON=file)
 # make lint     what CI checks before the tests
 # make cert     key and certificate for TLS; CERT='--batch --common-name mail.example.org' and the like
 # make install  PREFIX=/usr/local DESTDIR=   the servers for inetd, xinetd or systemd, and `mailcore`
@@ -37,13 +38,18 @@ print(*setup["options"]["install_requires"].split(), sep="\n")
 endef
 export REQUIREMENTS
 
-.PHONY: run test reliability lint cert install vendor lock uninstall clean venv
+.PHONY: run test reliability bench lint cert install vendor lock uninstall clean venv
 
 run: $(VENV)/installed
 	@exec $(BIN)/python -m mailcore.tools demo
 
 test: $(VENV)/tested
 	$(BIN)/python -m pytest
+
+SIZE = L
+ROUNDS = 3
+bench: $(VENV)/tested
+	@$(BIN)/python -m benchmarks --size '$(SIZE)' --rounds '$(ROUNDS)' --only '$(ONLY)' --json '$(JSON)'
 
 cert: $(VENV)/installed
 	@$(BIN)/python -m mailcore.tools cert $(CERT_PLACE) $(CERT)

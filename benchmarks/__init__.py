@@ -1,0 +1,1 @@
+"""What things cost, measured: `make bench` compares with Dovecot, each other module is a program too."""

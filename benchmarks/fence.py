@@ -1,6 +1,6 @@
 """What the fence around a session costs: CPU and wall time of a login on a pipe and one SELECT, with and without it.
 
-    python benchmarks/fence.py [RUNS]
+    python -m benchmarks.fence [RUNS]
 
 The same installed program, alternately with confine_session=true and false (A B B A).  Also
 prints the memory that the steward does not share with the session (its private dirty pages).

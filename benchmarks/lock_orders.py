@@ -1,6 +1,6 @@
 """All pairs of neighbours, each with its own order of locks, on one mail file with us (security-reliability R8, D3).
 
-    python benchmarks/lock_orders.py [SECONDS]
+    python -m benchmarks.lock_orders [SECONDS]
 
 For each pair, each of the two counts in its own place of one file, and we in both, for so many
 seconds (default 10), with pauses inside and between: two neighbours that share no lock harm each

@@ -1,6 +1,6 @@
 """What a login costs by each mechanism, cold (as inetd starts us) and with --listen.
 
-    .venv/bin/python benchmarks/login.py [--times 50]
+    python -m benchmarks.login [--times 50]
 
 Prints milliseconds from the connection to the OK of the login, their median, and the ratio to LOGIN.  The
 client's own work is not counted where it is dear: SCRAM's salted password is derived once and kept, as
@@ -18,13 +18,9 @@ import os
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
 SECRET = b"flintstone"
 hashlib.pbkdf2_hmac = functools.lru_cache(hashlib.pbkdf2_hmac)  # the client's

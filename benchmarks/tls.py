@@ -1,6 +1,6 @@
 """What TLS costs: CPU time to the greeting cold and from a listener, and MB/s of a long message, against clear.
 
-    python benchmarks/tls.py [RUNS]
+    python -m benchmarks.tls [RUNS]
 
 Everything is measured in one run, alternately (A B B A), and told as a ratio to the same without TLS.  The servers
 are installed first, as in greeting.py.  Cold: the process is started on a socket as inetd does, and its CPU time is

@@ -1,6 +1,6 @@
 """How long a delivery waits while a session reads a large mailbox (security-reliability R29), and what FETCH costs.
 
-    python benchmarks/waiting.py [MIB [DIRECTORY]]
+    python -m benchmarks.waiting [MIB [DIRECTORY]]
 
 A neighbour takes an fcntl lock and a dot lock as Postfix does, gives them back, and again, while
 a session opens the mailbox for the first time, after a delivery, after another program's change

@@ -321,6 +321,14 @@ class Service:
     program = "imapd"
     pam_services = ("imap",)
 
+    def preload(self) -> None:
+        """Import what a session after login needs (the listener does, once for all)."""
+        from imapd import authenticated, extensions, news  # noqa: F401
+        from mailcore.store import namespace
+
+        extensions.load()
+        namespace.preload()
+
     def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | StartTLS | None]:
         """The not authenticated state (RFC 3501 §3.1); returns who was let in, or that TLS comes next.
 

@@ -179,7 +179,9 @@ class Service:
     def preload(self) -> None:
         """Import what a session after login needs (the listener does, once for all)."""
         from ipop3d import drop, transaction  # noqa: F401
-        from mailcore.store import namespace  # noqa: F401
+        from mailcore.store import namespace
+
+        namespace.preload()
 
     def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | StartTLS | None]:
         """The AUTHORIZATION state; returns who was let in, or that TLS comes next.

@@ -114,6 +114,8 @@ class Listener:
         """Import what the children will need, once."""
         import gc
         import hmac  # noqa: F401
+        import pwd  # noqa: F401
+        import resource  # noqa: F401
 
         import mailcore.login.caps
         import mailcore.login.checker
@@ -130,7 +132,7 @@ class Listener:
 
         if self.settings.passwd_file:
             try:
-                passwords.preload()
+                passwords.preload(self.settings.passwd_file)
             except passwords.Unusable as error:
                 log.error(str(error))
         preload = getattr(self.service, "preload", None)

@@ -32,6 +32,7 @@ FILE_OCTETS = 16 * 1024 * 1024
 NOBODYS = "$6$rounds=5000$mailcore$" + "." * 86
 
 SYSTEMS = ("$y$", "$gy$", "$7$")  # of libcrypt, which knows more than passlib
+SHA = {"$6$": 86, "$5$": 43}  # libcrypt has these at once, passlib is 35 ms to import; the length of the digest
 CRYPT = ("CRYPT", "SHA512-CRYPT", "SHA256-CRYPT", "MD5-CRYPT", "BLF-CRYPT", "ARGON2I", "ARGON2ID")
 
 _context: Any = None
@@ -128,9 +129,17 @@ def upgrade(path: str, user: str, password: bytes) -> None:
 # --- one hash ------------------------------------------------------------------------------
 
 
-def preload() -> None:
-    """Import passlib now, so that the forks of a listener need not."""
-    _passlib()
+def preload(path: str) -> None:
+    """Import what the hashes of a passwd-file need now, so that the forks of a listener need not."""
+    for _, hashed, *_ in _entries(path):
+        scheme, rest = split(hashed)
+        if scheme not in _OURS and not rest.startswith(SYSTEMS) and not _is_sha(rest):
+            _passlib()
+
+
+def _is_sha(rest: str) -> bool:
+    """A whole hash of SHA-crypt, which needs no passlib."""
+    return len(rest.rpartition("$")[2]) == SHA.get(rest[:3])
 
 
 def _passlib() -> Any:
@@ -157,7 +166,7 @@ def _known(hashed: str) -> bool:
     scheme, rest = split(hashed)
     if scheme in _OURS:
         return bool(rest)
-    return rest.startswith(SYSTEMS) or (bool(rest) and _passlib().identify(rest) is not None)
+    return rest.startswith(SYSTEMS) or _is_sha(rest) or (bool(rest) and _passlib().identify(rest) is not None)
 
 
 def _right(password: bytes, hashed: str) -> bool:
@@ -167,6 +176,8 @@ def _right(password: bytes, hashed: str) -> bool:
             return _OURS[scheme](password, rest, hashed)
         if rest.startswith(SYSTEMS):
             return _by_system(password, rest)
+        if _is_sha(rest):
+            return _by_system_or_passlib(password, rest)
         return bool(_passlib().verify(password, rest))
     except (ValueError, TypeError, ImportError, RuntimeError):
         return False  # a damaged hash, a password passlib refuses, a scheme without its library
@@ -175,7 +186,7 @@ def _right(password: bytes, hashed: str) -> bool:
 def _better(hashed: str, password: bytes) -> str:
     """A better hash of the password, "" if this one is good enough or SCRAM lives by it."""
     scheme, rest = split(hashed)
-    if scheme in _OURS or rest.startswith(SYSTEMS) or _passlib().identify(rest) not in WEAK:
+    if scheme in _OURS or rest.startswith(SYSTEMS) or _is_sha(rest) or _passlib().identify(rest) not in WEAK:
         return ""
     new = str(_passlib().hash(password))
     return "{SHA512-CRYPT}" + new if hashed.startswith("{") else new
@@ -185,6 +196,15 @@ def _by_system(password: bytes, hashed: str) -> bool:
     from mailcore.login import shadow
 
     return shadow.matches(password, hashed.encode())
+
+
+def _by_system_or_passlib(password: bytes, hashed: str) -> bool:
+    from mailcore.login import shadow
+
+    try:
+        return _by_system(password, hashed)
+    except shadow.NoLibcrypt:
+        return bool(_passlib().verify(password, hashed))
 
 
 def _clear(password: bytes, rest: str, hashed: str) -> bool:

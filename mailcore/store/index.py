@@ -90,6 +90,11 @@ def _made(path: str) -> str:
     return path if os.access(path, os.W_OK | os.X_OK) else ""
 
 
+def preload() -> None:
+    """Import sqlite3 now, so that the forks of a listener need not."""
+    import sqlite3  # noqa: F401
+
+
 class Index:
     """The index of one user, opened when it is first asked."""
 

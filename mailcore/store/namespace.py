@@ -610,3 +610,10 @@ def _judged(error: OSError, path: str) -> MailError:
     if error.errno in kinds:
         return kinds[error.errno](detail=f"{path}: {error.strerror}")
     return files.judged(error, path)
+
+
+def preload() -> None:
+    """Import what a Store imports late (a listener does, once for all its children)."""
+    from mailcore.store import index, territory, watch  # noqa: F401
+
+    index.preload()
