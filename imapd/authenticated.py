@@ -6,22 +6,20 @@ messages of the selected mailbox (selected.py), and where mailboxes lie (mailcor
 
 from __future__ import annotations
 
-from imapd import incoming, intake, news
+from imapd import incoming, intake, listing, news
 from imapd.anytime import command as anytime
-from imapd.responses import Done, Flag, Name, Status, Untagged
+from imapd.responses import Done, Name, Status, Untagged
 from imapd.syntax import storable
 from mailcore.commands import State
 from mailcore.errors import InUse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from imapd.session import Session, Talk
     from imapd.syntax import Args
     from mailcore.store.mailbox import Mailbox
-
-    Names = Iterable[tuple[str, list[str]]]
 
 command = State("AUTHENTICATED", anytime)
 
@@ -72,12 +70,26 @@ def _renamed(session: Session, name: str, old: str) -> Untagged:
 # --- names -----------------------------------------------------------------------------
 
 
+# RFC 4466 §2.2 create-param: reads its value, and says what to do with the name once the mailbox is there
+CREATE_PARAM: dict[str, Callable[[Session, Args], Callable[[str], None]]] = {}
+
+
 @command("CREATE")
 def create(session: Session, args: Args) -> None:
     """Make a mailbox; a name that ends in the delimiter makes a place for others (RFC 3501 §6.3.3)."""
     name = args.space().mailbox()
+    after = [] if args.at_end() else args.space().many(lambda: _create_param(session, args))
     args.end()
     session.store.create(storable(name))
+    for act in after:
+        act(name)
+
+
+def _create_param(session: Session, args: Args) -> Callable[[str], None]:
+    word = args.keyword()
+    if word not in CREATE_PARAM:
+        raise Mistake(f"Unknown parameter {word}")
+    return CREATE_PARAM[word](session, args)
 
 
 @command("DELETE")
@@ -122,30 +134,13 @@ def unsubscribe(session: Session, args: Args) -> None:
 @command("LIST")
 def list_(session: Session, args: Args) -> Talk:
     """Names that match (RFC 3501 §6.3.8)."""
-    reference, pattern = _pattern(args)
-    yield from _names(session, "LIST", session.store.list(reference, pattern))
-    return None
+    yield from listing.list_(session, args)
 
 
 @command("LSUB")
 def lsub(session: Session, args: Args) -> Talk:
     """Subscribed names that match (RFC 3501 §6.3.9)."""
-    reference, pattern = _pattern(args)
-    yield from _names(session, "LSUB", session.store.lsub(reference, pattern))
-    return None
-
-
-def _pattern(args: Args) -> tuple[str, str]:
-    reference = args.space().mailbox()
-    pattern = args.space().list_mailbox()
-    args.end()
-    return reference, pattern
-
-
-def _names(session: Session, word: str, names: Names) -> Iterator[Untagged]:
-    delimiter = session.store.delimiter.encode()
-    for name, attributes in names:
-        yield Untagged(word, [Flag(attribute) for attribute in attributes], delimiter, Name(name.encode()))
+    yield from listing.lsub(session, args)
 
 
 # --- STATUS ----------------------------------------------------------------------------
@@ -166,11 +161,16 @@ def status(session: Session, args: Args) -> Talk:
     name = args.space().mailbox()
     wanted = args.space().many(args.keyword, STATUS_ATT)
     args.end()
+    yield counted(session, name, wanted)
+
+
+def counted(session: Session, name: str, wanted: Iterable[str]) -> Untagged:
+    """The STATUS answer of one mailbox."""
     with session.store.open(name, readonly=True) as box:
         counts: list[str | int] = []
         for item in dict.fromkeys(wanted):
             counts += (item, STATUS_ATT[item](box))
-    yield Untagged("STATUS", Name(name.encode()), counts)
+    return Untagged("STATUS", Name(name.encode()), counts)
 
 
 # --- APPEND ----------------------------------------------------------------------------

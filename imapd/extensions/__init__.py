@@ -36,6 +36,11 @@ NAMES = {
     "UTF8=ACCEPT": ("utf8", AFTER),  # RFC 9755
     "COMPRESS=DEFLATE": ("compress", AFTER),  # RFC 4978
     "PREVIEW": ("preview", AFTER),  # RFC 8970
+    "LIST-EXTENDED": ("listextended", AFTER),  # RFC 5258
+    "LIST-STATUS": ("liststatus", AFTER),  # RFC 5819
+    "STATUS=SIZE": ("statussize", AFTER),  # RFC 8438
+    "SPECIAL-USE": ("specialuse", AFTER),  # RFC 6154
+    "CREATE-SPECIAL-USE": ("", AFTER),  # RFC 6154: specialuse.py
     "ESEARCH": ("esearch", AFTER),  # RFC 4731
     "SEARCHRES": ("searchres", AFTER),  # RFC 5182
     "PARTIAL": ("partial", AFTER),  # RFC 9394

@@ -7,7 +7,8 @@ a mailbox (formats/), the file of subscriptions (subscriptions.py), wire syntax 
 Names are ASCII in their wire form (modified UTF-7, RFC 3501 §5.1.3) and lie on the disk in
 just that form, as UW and Dovecot write them.  "/" divides levels.  INBOX, in any case, is
 the spool file; every other name is a path below the mail root, and nothing is reached
-outside of it: no absolute names, no `..`, no `~user`, no `#` or `{` names.
+outside of it: no absolute names, no `..`, no `{` names.  A `#` or `~user` name is one of a space
+that the settings open (spaces.py), has the same rules below its own root, and is read only.
 
 Symbolic links.  The whole path is resolved first; what leads out of the mail root is
 refused as if it did not exist.  Formats then get the resolved path, which holds no link any
@@ -41,7 +42,7 @@ from mailcore.errors import (
     NotAMailbox,
     NotSelectable,
 )
-from mailcore.store import files, formats
+from mailcore.store import files, formats, spaces
 from mailcore.store.location import parse_location
 from mailcore.store.pattern import DELIMITER, Pattern
 from mailcore.store.subscriptions import NAME as SUBSCRIPTIONS
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     from mailcore.settings import Settings
     from mailcore.store.index import Index
     from mailcore.store.mailbox import Mailbox
+    from mailcore.store.metadata import Metadata
+    from mailcore.store.quota import Quota
+    from mailcore.store.spaces import Space
     from mailcore.store.territory import Territory
 
     Attributes = list[str]
@@ -82,6 +86,8 @@ class Store:
         self.subscriptions = Subscriptions(home, self.root)
         self._index: Index | None = None
         self._prefixes = self._home_prefixes()
+        self.spaces = spaces.fixed(settings)
+        self._metadata: Metadata | None = None
 
     def __enter__(self) -> Store:
         return self
@@ -112,6 +118,22 @@ class Store:
 
         return Territory(self, names)
 
+    @property
+    def metadata(self) -> Metadata:
+        """What the user noted about mailboxes."""
+        if self._metadata is None:
+            from mailcore.store.metadata import Metadata
+
+            self._metadata = Metadata(self.index.home, self.settings)
+        return self._metadata
+
+    @property
+    def quota(self) -> Quota:
+        """How much mail there is, and how much may be."""
+        from mailcore.store.quota import Quota
+
+        return Quota(self.settings, self.user, self.root, self.location.inbox)
+
     # --- names -------------------------------------------------------------------------
 
     def _home_prefixes(self) -> tuple[str, ...]:
@@ -138,6 +160,26 @@ class Store:
         name = name[len(self._prefix(name)) :].removesuffix(DELIMITER)
         if name.upper() == INBOX:
             return INBOX
+        space = self.space(name)
+        prefix = space.prefix if space else ""
+        return prefix + self._checked(name[len(prefix) :])
+
+    def space(self, name: str) -> Space | None:
+        """The space of others that `name` lies in; None: it is the user's own."""
+        for space in self.spaces:
+            if name.startswith(space.prefix):
+                return space
+        return spaces.of_user(self.settings, name)
+
+    def _own(self, name: str) -> str:
+        """The canonical form of a name that may be changed."""
+        name = self.canonical(name)
+        if self.space(name):
+            raise NoPermission("Mailboxes of others are read only")
+        return name
+
+    def _checked(self, name: str) -> str:
+        """The rules for a name below a root."""
         if not name or len(name) > NAME_OCTETS:
             raise BadName
         if not name.isascii() or not name.isprintable():
@@ -154,12 +196,17 @@ class Store:
     def path_of(self, name: str) -> str:
         """Where the mailbox is or would be: an absolute path without links, inside the root."""
         name = self.canonical(name)
-        return self.location.inbox if name == INBOX else self._inside(os.path.join(self.root, name))
+        if name == INBOX:
+            return self.location.inbox
+        if space := self.space(name):
+            return self._inside(os.path.join(space.root, name[len(space.prefix) :]), space.root)
+        return self._inside(os.path.join(self.root, name))
 
-    def _inside(self, path: str) -> str:
+    def _inside(self, path: str, root: str = "") -> str:
+        root = root or self.root
         real = os.path.realpath(path)
-        if not real.startswith(self.root.rstrip("/") + "/"):
-            raise NoSuchMailbox(detail=f"{path} leads out of {self.root}")
+        if not real.startswith(root.rstrip("/") + "/"):
+            raise NoSuchMailbox(detail=f"{path} leads out of {root}")
         return real
 
     def _link_or_file(self, name: str) -> str:
@@ -178,6 +225,7 @@ class Store:
             self._check_inbox(path)
         else:
             self._check_file(path)
+        readonly = readonly or self.space(name) is not None
         kind = _format(path) or formats.FORMATS[0]  # the first one says in words what is wrong with the file
         box: Mailbox = kind.Box(
             path, name, self.settings, readonly=readonly, inbox=name == INBOX, index=self.index, user=self.user
@@ -247,7 +295,7 @@ class Store:
 
     def _new_name(self, name: str) -> str:
         """The canonical form of a name that CREATE or RENAME may bring into being."""
-        name = self.canonical(name)
+        name = self._own(name)
         if name == INBOX:
             raise MailboxExists("INBOX always exists")
         if self.settings.hide_dot_files and any(part.startswith(".") for part in name.split(DELIMITER)):
@@ -284,13 +332,24 @@ class Store:
         except OSError as error:
             raise _judged(error, path) from None
 
+    def _note(self, change: Callable[[], None]) -> None:
+        """Notes follow a mailbox that is gone or moved already: trouble with them is the log's."""
+        try:
+            change()
+        except MailError as error:
+            log.warning(f"notes about mailboxes of user={log.clean(self.user)}: {error.text} {error.detail}")
+
+    def uses(self) -> dict[str, list[str]]:
+        """What mailboxes are for (RFC 6154), by canonical name."""
+        return self.metadata.uses(lambda name: name == INBOX or self.describe(name) is not None)
+
     def _sync_directory(self, path: str) -> None:
         """Make the entry of `path` durable."""
         files.sync_directory(os.path.dirname(path))
 
     def delete(self, name: str) -> None:
         """Remove a mailbox or an empty directory (RFC 3501 §6.3.4)."""
-        name = self.canonical(name)
+        name = self._own(name)
         if name == INBOX:
             raise NoPermission("INBOX cannot be deleted")
         path = self._link_or_file(name)
@@ -305,6 +364,7 @@ class Store:
                     if S_ISREG(mode):
                         self.index.forget(path)
             self._sync_directory(path)
+            self._note(lambda: self.metadata.forget(name))
         except OSError as error:
             raise _judged(error, path) from None
 
@@ -322,7 +382,7 @@ class Store:
 
     def rename(self, old: str, new: str) -> None:
         """Give a mailbox, or a directory with all below it, another name (RFC 3501 §6.3.5)."""
-        old, new = self.canonical(old), self._new_name(new)
+        old, new = self._own(old), self._new_name(new)
         target = self.path_of(new)
         if old != INBOX:
             source = self._link_or_file(old)
@@ -340,6 +400,7 @@ class Store:
         try:
             with locks:
                 self._rename(source, target, mode)
+            self._note(lambda: self.metadata.renamed(old, new))
         except OSError as error:
             raise _judged(error, target) from None
 
@@ -378,14 +439,40 @@ class Store:
         if not pattern:
             yield "", ["\\Noselect"]  # the root and the delimiter are all that is asked for
             return
-        prefix, matcher = self._pattern(reference + pattern)
-        if not prefix and Pattern((reference + pattern).upper()).matches(INBOX):
+        text = reference + pattern
+        try:
+            space = self.space(text)
+        except BadName:
+            return
+        prefix, matcher = (space.prefix, Pattern(text[len(space.prefix) :])) if space else self._pattern(text)
+        if not prefix and Pattern(text.upper()).matches(INBOX):
             yield INBOX, self._inbox_attributes()
-        walk = _Walk(self, matcher, (reference + pattern).endswith(DELIMITER))
-        for name, attributes in walk.names(self.root, "", matcher.start, 1):
+        walk = _Walk(self, matcher, text.endswith(DELIMITER), space.root if space else self.root)
+        for name, attributes in walk.names(walk.root, "", matcher.start, 1):
             yield prefix + name, attributes
         if walk.cut:
             log.warning(f"LIST of user={log.clean(self.user)} cut short: more than list_depth or list_entries allow")
+
+    def describe(self, name: str) -> Attributes | None:
+        """What LIST says of one name (in its canonical form); None: there is no such mailbox."""
+        if name == INBOX:
+            return self._inbox_attributes()
+        try:
+            path = self.path_of(name)
+            found = os.lstat(path)
+        except (MailError, OSError):
+            return None
+        if S_ISDIR(found.st_mode):
+            return ["\\Noselect", _Walk(self, Pattern(""), False, self.root).children(path)]
+        if not S_ISREG(found.st_mode) or _format(path) is None:
+            return None
+        return ["\\NoInferiors", _marked(found), "\\HasNoChildren"]
+
+    def spelled(self, text: str) -> tuple[str, Callable[[str], bool]]:
+        """What of a pattern only spells the mail root, and which canonical names the pattern means."""
+        prefix, matcher = self._pattern(text)
+        inbox = Pattern(text.upper())
+        return prefix, lambda name: (not prefix and inbox.matches(name)) if name == INBOX else matcher.matches(name)
 
     def _pattern(self, text: str) -> tuple[str, Pattern]:
         """What only spells the mail root, and the pattern after it."""
@@ -402,11 +489,11 @@ class Store:
         except OSError:
             return [*attributes, "\\HasNoChildren"]
         with below:
-            children = any(self.shown(entry) for entry in below)
+            children = any(self.shown(entry, self.root) for entry in below)
         return [*attributes, "\\HasChildren" if children else "\\HasNoChildren"]
 
-    def shown(self, entry: os.DirEntry[str]) -> os.stat_result | None:
-        """The stat of a directory entry that LIST shows: a directory or a mailbox; else None."""
+    def shown(self, entry: os.DirEntry[str], root: str) -> os.stat_result | None:
+        """The stat of a directory entry below `root` that LIST shows: a directory or a mailbox; else None."""
         name = entry.name
         if name in RESERVED or name.endswith(".lock") or not name.isascii() or not name.isprintable():
             return None
@@ -415,7 +502,7 @@ class Store:
         try:
             path = entry.path
             if entry.is_symlink():  # to a file inside the root; links to directories may be loops
-                path = self._inside(path)
+                path = self._inside(path, root)
             found = os.lstat(path)
         except (MailError, OSError):
             return None
@@ -434,19 +521,19 @@ class Store:
         """
         if not pattern:
             return
-        prefix, matcher = self._pattern(reference + pattern)
-        inbox = Pattern((reference + pattern).upper())
-        subscribed = [name for line in self.subscriptions.names() if (name := self._line(line))]
-        told: dict[str, Attributes] = {}
-        for name in subscribed:
-            if (not prefix and inbox.matches(name)) if name == INBOX else matcher.matches(name):
-                told[name] = []
+        prefix, matches = self.spelled(reference + pattern)
+        subscribed = self.subscribed()
+        told: dict[str, Attributes] = {name: [] for name in subscribed if matches(name)}
         for name in subscribed if "%" in pattern else ():
-            for parent in _parents(name):
-                if parent not in told and parent not in subscribed and matcher.matches(parent):
+            for parent in parents(name):
+                if parent not in told and parent not in subscribed and matches(parent):
                     told[parent] = ["\\Noselect"]
-        for name in sorted(told, key=_sorting):
+        for name in sorted(told, key=sorting):
             yield prefix + name, told[name]
+
+    def subscribed(self) -> dict[str, None]:
+        """The names on the list, each in its canonical form and once."""
+        return dict.fromkeys(name for line in self.subscriptions.names() if (name := self._line(line)))
 
     def _line(self, line: str) -> str:
         """The mailbox that a line of the list means; "" for what is none of ours."""
@@ -474,10 +561,11 @@ class Store:
 class _Walk:
     """One LIST through the directories: what it looked at is counted and limited."""
 
-    __slots__ = ("_entries", "_matcher", "_slash", "_store", "cut")
+    __slots__ = ("_entries", "_matcher", "_slash", "_store", "cut", "root")
 
-    def __init__(self, store: Store, matcher: Pattern, slash: bool) -> None:
+    def __init__(self, store: Store, matcher: Pattern, slash: bool, root: str) -> None:
         self._store = store
+        self.root = root
         self._matcher = matcher
         self._slash = slash  # the pattern asks for `name/`
         self._entries = store.settings.list_entries
@@ -493,10 +581,10 @@ class _Walk:
                 yield above + name, ["\\NoInferiors", _marked(found), "\\HasNoChildren"]
                 continue
             if self._matcher.accepts(state, name) and above + name != INBOX:
-                yield above + name, ["\\Noselect", self._children(path)]
+                yield above + name, ["\\Noselect", self.children(path)]
             below = self._matcher.advance(state, name + DELIMITER)
             if self._slash and self._matcher.ends(below):
-                yield above + name + DELIMITER, ["\\Noselect", self._children(path)]
+                yield above + name + DELIMITER, ["\\Noselect", self.children(path)]
             if below:
                 yield from self.names(path, above + name + DELIMITER, below, depth + 1)
 
@@ -517,7 +605,7 @@ class _Walk:
                     continue  # can never be opened: the name means the spool file
                 if not self._wanted(entry, state):
                     continue
-                stat = self._store.shown(entry)
+                stat = self._store.shown(entry, self.root)
                 if stat is not None and not (above + entry.name == INBOX and not S_ISDIR(stat.st_mode)):
                     found.append((entry.name, entry.path, stat))
         found.sort()
@@ -530,7 +618,7 @@ class _Walk:
         except OSError:
             return False
 
-    def _children(self, directory: str) -> str:
+    def children(self, directory: str) -> str:
         try:
             entries = os.scandir(directory)
         except OSError:
@@ -541,7 +629,7 @@ class _Walk:
                 if self._entries < 0:
                     self.cut = True
                     break
-                if self._store.shown(entry) is not None:
+                if self._store.shown(entry, self.root) is not None:
                     return "\\HasChildren"
         return "\\HasNoChildren"
 
@@ -552,14 +640,14 @@ def _marked(found: os.stat_result) -> str:
     return "\\Marked" if new else "\\UnMarked"
 
 
-def _parents(name: str) -> Iterator[str]:
+def parents(name: str) -> Iterator[str]:
     end = name.find(DELIMITER)
     while end >= 0:
         yield name[:end]
         end = name.find(DELIMITER, end + 1)
 
 
-def _sorting(name: str) -> tuple[bool, list[str]]:
+def sorting(name: str) -> tuple[bool, list[str]]:
     """INBOX first, then level by level, so that children follow their parent."""
     return (name != INBOX, name.split(DELIMITER))
 

@@ -136,7 +136,7 @@ class Subscriptions:
         except OSError as error:
             raise _judged(error, self._home) from None
         try:
-            _lock(home)
+            lock(home)
             for _ in range(TRIES):
                 names, state = self._read()
                 changed = change(names)
@@ -205,7 +205,7 @@ def _modified_utf7(name: bytes) -> bytes:
     return out[:-1].encode()
 
 
-def _lock(fd: int) -> None:
+def lock(fd: int) -> None:
     """Hold a flock on `fd`; where there is no such thing (NFS), go without."""
     end = monotonic() + LOCK_SECONDS
     while True:

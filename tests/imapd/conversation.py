@@ -9,10 +9,12 @@ from imapd.session import SERVICE, Session, last_words
 from mailcore.errors import MailboxExists, NoSuchMailbox
 from mailcore.login.accounts import Account, Peer
 from mailcore.login.channel import Question, Verdict
-from mailcore.settings import Settings
+from mailcore.settings import Settings, load
 from mailcore.store.mailbox import Incoming
+from mailcore.store.namespace import Store
 from mailcore.wire import Wait, Wire
 from tests.imapd.fakebox import FakeBox
+from tests.playground import Ground
 
 
 class FakeStore:
@@ -30,6 +32,15 @@ class FakeStore:
             raise NoSuchMailbox
         self.boxes[name].readonly = readonly
         return self.boxes[name]
+
+    def uses(self) -> dict[str, list[str]]:
+        return {}
+
+    def subscribed(self) -> list[str]:
+        return []
+
+    def describe(self, name: str) -> list[str] | None:
+        return ["\\NoInferiors"] if name in self.boxes else None
 
     def canonical(self, name: str) -> str:
         return name.removeprefix("mail/")
@@ -115,6 +126,18 @@ def user(*boxes: FakeBox, **settings: object) -> tuple[Client, Session]:
     session.user = "fred"
     session.store = FakeStore(*boxes)
     return Client(last_words(session, session.talk())), session
+
+
+def at_home(ground: Ground, **settings: object) -> Client:
+    """A client after login, with a real store."""
+    extensions.load()
+    values = load([*(f"{name}={value}" for name, value in ground.options().items())], "/nonexistent")
+    vars(values).update(settings)
+    session = Session(values, Peer("pipe", local=True), Wire(values.imap_idle_seconds), authenticated.command)
+    session.stranger = False
+    session.user = "fred"
+    session.store = Store("fred", str(ground.home), values)
+    return Client(last_words(session, session.talk()))
 
 
 def right(name: str = "fred") -> Verdict:
