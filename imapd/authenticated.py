@@ -41,6 +41,11 @@ def examine(session: Session, args: Args) -> Talk:
 def _select(session: Session, args: Args, readonly: bool) -> Talk:
     name = args.space().mailbox()
     args.end()
+    return (yield from selecting(session, name, readonly))
+
+
+def selecting(session: Session, name: str, readonly: bool) -> Talk:
+    """Open a mailbox and tell what is there."""
     if session.box is not None and session.rev2:
         yield Status("OK", "The mailbox that was selected is closed", "CLOSED")  # RFC 9051 §7.1
     session.deselect()  # even if the new one cannot be opened

@@ -148,6 +148,7 @@ def is_mail(session: Session, args: Args, size: int) -> bool:
             raise Refusal("Empty message") from None
         if size > session.settings.append_octets:
             raise TooBig from None
+        session.store.quota.room(size)
         return True
     raise Mistake("Missing literal")
 

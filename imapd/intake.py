@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 READ_OCTETS = 131072
 NAME_OCTETS = 40  # of a command that does not exist, for the answer
+LITERAL_MINUS_OCTETS = 4096  # RFC 7888 §5
 SWALLOW_OCTETS = 1024 * 1024  # a refused literal is swallowed up to its limit and so much more
 
 # command: is this literal, of so many octets, its message?  Called with the arguments before
@@ -241,6 +242,8 @@ def _literal(session: Session, read: _Command, octets: int, waits: bool) -> Spee
     message = False
     if read.trouble is None:
         try:
+            if not waits and session.settings.literal_minus and octets > LITERAL_MINUS_OCTETS:
+                raise Mistake("Literal too large not to ask")
             message = _acceptable(session, read, octets)
         except MailError as error:
             read.trouble = error

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imapd.session import Session
     from mailcore.store.mailbox import Mailbox, News
 
+LOOKING = ("NOOP", "CHECK", "IDLE")  # the commands that look for others' changes under delay_newmail
 SYSTEM_FLAGS = (ANSWERED, FLAGGED, DELETED, DRAFT, SEEN)  # in UW's order
 
 
@@ -25,7 +26,8 @@ def tell(session: Session, expunges: bool) -> Iterator[Untagged | Status | Ready
     box = session.box
     if box is None:
         return
-    box.refresh()
+    if not session.settings.delay_newmail or session.request.name in LOOKING:
+        box.refresh()
     by_uid = session.request.name.startswith("UID")
     if session.contexts:
         yield from session.contexts.told(session, expunges, by_uid)

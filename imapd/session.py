@@ -26,7 +26,7 @@ from __future__ import annotations
 import os
 import time
 
-from imapd import intake, unauthenticated
+from imapd import alerts, intake, unauthenticated
 from imapd.extensions import capabilities
 from imapd.responses import ANSWERS, Continue, Done, Status, encode, judged
 from mailcore import VERSION, log
@@ -74,6 +74,7 @@ class Session:
         self.anonymous = False  # came by ANONYMOUS: looks at mail, changes nothing
         self.user = ""
         self.store: Store
+        self.alerts: alerts.Alerts | None = None
         self.box: Any = None  # the selected Mailbox; handlers of the selected state know that there is one
         self.saved: list[int] = []  # UIDs, by SEARCH RETURN (SAVE) (RFC 5182)
         self.contexts: Any = None  # searches whose results are kept up to date (RFC 5267)
@@ -114,6 +115,7 @@ class Session:
             raise
         except MailError as error:
             failure = error
+        yield from self.alert()
         if self.box is not None and "silent" not in command.traits:
             yield from self.news(expunges="numbers" not in command.traits)
         if failure is not None:
@@ -178,6 +180,12 @@ class Session:
             if not begun:
                 raise
             raise Hangup(reason=f"Answer cut short [{log.tracebacks(error)}]") from error
+
+    def alert(self) -> Speech:
+        """Tell what the alert files say; IDLE does it while it runs."""
+        if self.alerts is not None:
+            for value in self.alerts.told():
+                yield from self._say(value)
 
     def news(self, expunges: bool = True) -> Speech:
         """Tell the news of the selected mailbox (RFC 3501 §5.2, §7.3-7.4); IDLE does it while it runs."""
@@ -337,6 +345,9 @@ class Service:
         wire = StrangersWire(settings.login_timeout_seconds, settings.login_read_octets)
         session = Session(settings, peer, wire, unauthenticated.command)
         sasl.prepare(peer)
+        if alerts.closed(settings):
+            yield from encode(Status("BYE", f"Service not available {_banner(settings)}"))
+            return None
         if not peer.greeted:
             yield from encode(Status("OK", _banner(settings), f"CAPABILITY {capabilities(session)}"))
         yield from last_words(session, session.talk())
@@ -368,6 +379,8 @@ class Service:
 
 def _welcomed(session: Session, account: Account, entry: Entry | None) -> Speech:
     """PREAUTH or the login's OK, then the conversation; in between the logged-in half is imported and fenced in."""
+    if entry is None and alerts.closed(session.settings):
+        raise Goodbye(f"Service not available {_banner(session.settings)}")
     yield from encode(_welcome(session, entry))
     yield from _send(session.wire)
     from imapd import authenticated, deflate, extensions
@@ -375,6 +388,7 @@ def _welcomed(session: Session, account: Account, entry: Entry | None) -> Speech
 
     extensions.load()
     session.store = Store(account.name, account.home, session.settings, account.location)
+    session.alerts = alerts.Alerts(session.settings, session.store.notices)
     yield session.store.territory()
     session.commands = session.allowed(authenticated.command)
     yield from deflate.filtered(session, last_words(session, session.talk()))

@@ -75,6 +75,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "new_password_least_octets": (8, "a new password is not shorter"),
     "new_password_most_octets": (200, "a new password is not longer (pam_unix takes no more; bcrypt 72)"),
     # who may come in at all, how often and how fast
+    "nologin_file": ("/etc/nologin", "while it is there nobody gets into imapd, and who is there is asked to go (UW)"),
     "hosts_allow": ("/etc/hosts.allow", "who may come (hosts_access(5)); read only if it is there"),
     "hosts_deny": ("/etc/hosts.deny", "who may not, if hosts_allow does not name him"),
     "name_seconds": (10.0, "a host name that a rule asks for is unknown after so long"),
@@ -111,6 +112,9 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "lsub_flags": (False, "LSUB says what LIST says of a name: Thunderbird takes others for selectable"),
     "delay_newmail": (False, "new mail is told to NOOP, CHECK and IDLE only: Outlook Express hangs otherwise"),
     "literal_minus": (False, "LITERAL-: of literals that do not ask none is longer than 4096 octets (RFC 7888)"),
+    "alert_file": ("/etc/imapd.alert", "its lines are told to every client as [ALERT], when they change too (UW)"),
+    "user_alert_file": ("~/.imapalert", "the same for one user's clients (UW)"),
+    "alert_octets": (4 * KIB, "an alert file is read so far"),
     "bad_commands": (50, "mistakes in a row after which a client is no mail client"),
     "imap_idle_seconds": (1800, "autologout (RFC 3501 5.4: at least 30 minutes)"),
     "pop3_idle_seconds": (600, "autologout (RFC 1939 3: at least 10 minutes)"),

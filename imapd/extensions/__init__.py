@@ -11,7 +11,10 @@ from mailcore.login import sasl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from imapd.session import Session
+    from mailcore.settings import Settings
 
 BEFORE, AFTER, ALWAYS = "before login", "after login", "always"
 
@@ -41,6 +44,15 @@ NAMES = {
     "STATUS=SIZE": ("statussize", AFTER),  # RFC 8438
     "SPECIAL-USE": ("specialuse", AFTER),  # RFC 6154
     "CREATE-SPECIAL-USE": ("", AFTER),  # RFC 6154: specialuse.py
+    "LIST-MYRIGHTS": ("listmyrights", AFTER),  # RFC 8440
+    "ACL": ("acl", AFTER),  # RFC 4314
+    "RIGHTS=texk": ("", AFTER),  # RFC 4314: acl.py
+    "QUOTA": ("quota", AFTER),  # RFC 9208
+    "QUOTA=RES-STORAGE": ("", AFTER),  # RFC 9208: quota.py
+    "METADATA": ("metadata", AFTER),  # RFC 5464
+    "APPENDLIMIT": ("", AFTER),  # RFC 7889: authenticated.py, the setting append_octets
+    "LOGIN-REFERRALS": ("", BEFORE),  # RFC 2221: none is ever given
+    "MAILBOX-REFERRALS": ("referrals", AFTER),  # RFC 2193
     "ESEARCH": ("esearch", AFTER),  # RFC 4731
     "SEARCHRES": ("searchres", AFTER),  # RFC 5182
     "PARTIAL": ("partial", AFTER),  # RFC 9394
@@ -60,10 +72,18 @@ NAMES = {
 }
 
 
+# names that settings have a say in
+SPELLED: dict[str, Callable[[Settings], str]] = {
+    "LITERAL+": lambda settings: "LITERAL-" if settings.literal_minus else "LITERAL+",
+    "APPENDLIMIT": lambda settings: f"APPENDLIMIT={settings.append_octets}",
+}
+UNTOLD = ("imap2bis",)  # extensions without a name
+
+
 def capabilities(session: Session) -> str:
     """What CAPABILITY lists (RFC 3501 §7.2.1): only what is true, and now."""
     untold = AFTER if session.stranger else BEFORE
-    words = ["IMAP4rev1", *(name for name, (_, when) in NAMES.items() if when != untold)]
+    words = ["IMAP4rev1", *(_spelled(session, name) for name, (_, when) in NAMES.items() if when != untold)]
     if session.stranger:
         words += ["STARTTLS"] * session.peer.starttls
         words += [f"AUTH={name}" for name in sasl.offered(session.settings, session.peer, "imap")]
@@ -72,10 +92,14 @@ def capabilities(session: Session) -> str:
     return " ".join(words)
 
 
+def _spelled(session: Session, name: str) -> str:
+    return SPELLED[name](session.settings) if name in SPELLED else name
+
+
 def load() -> None:
     """Import all of them: after the login."""
     from importlib import import_module
 
-    for module, _ in NAMES.values():
+    for module in (*(module for module, _ in NAMES.values()), *UNTOLD):
         if module:
             import_module(f"imapd.extensions.{module}")

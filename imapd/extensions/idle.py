@@ -72,6 +72,7 @@ def _idle(session: Session, watch: Watch | None, nothing: int) -> Talk:
 
 
 def _news(session: Session) -> Talk:
+    yield from session.alert()
     if session.box is not None:
         yield from session.news()
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imapd.authenticated import command
 from imapd.responses import Untagged
+from mailcore.store.spaces import SHARED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 @command("NAMESPACE")
 def namespace(session: Session, args: Args) -> Talk:
-    """One personal namespace without a prefix; nothing of other users, nothing shared (RFC 2342 §5)."""
+    """A personal one without a prefix; others' and shared ones that the settings open and that exist (RFC 2342 §5)."""
     args.end()
-    yield Untagged("NAMESPACE", [[b"", session.store.delimiter.encode()]], None, None)
+    delimiter = session.store.delimiter.encode()
+    shared = [[space.prefix.encode(), delimiter] for space in session.store.spaces if space.kind == SHARED]
+    others = [[b"~", delimiter]] if session.settings.other_users_directory else None
+    yield Untagged("NAMESPACE", [[b"", delimiter]], others, shared or None)

@@ -53,6 +53,15 @@ class Judge:
 
 
 def open_mail(path: str, writable: bool, create_mode: int | None = None) -> int:
+    """A descriptor of a mailbox: of `open_own`, but no part of `path` may be, or have become, a link."""
+    fd = open_own(path, writable, create_mode)
+    if not _is_at(fd, path):
+        os.close(fd)
+        raise NoSuchMailbox(detail=f"{path}: another file was opened, over a link")
+    return fd
+
+
+def open_own(path: str, writable: bool, create_mode: int | None = None) -> int:
     """A descriptor of a regular file; made with `create_mode` if it is given and nothing is there."""
     how = FLAGS | (os.O_RDWR if writable else os.O_RDONLY)
     if create_mode is None:
@@ -64,6 +73,15 @@ def open_mail(path: str, writable: bool, create_mode: int | None = None) -> int:
         os.close(fd)
         raise NotAMailbox("Not a regular file", detail=path)
     return fd
+
+
+def _is_at(fd: int, path: str) -> bool:
+    """Whether what was opened lies at `path`, which holds no link: a directory may have become one meanwhile."""
+    try:
+        where = os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return True  # no /proc: the fence is all there is
+    return where.removesuffix(" (deleted)") == path or not where.startswith("/")
 
 
 def unnoticed(fd: int) -> None:

@@ -17,7 +17,7 @@ from mailcore.errors import Expunged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, Protocol
 
     class Text(Protocol):
@@ -64,6 +64,10 @@ class Incoming:
         self.date = date  # unix seconds and zone in minutes; None: now
         self.verbatim = verbatim
 
+    @property
+    def octets(self) -> int:
+        return len(self.content) if isinstance(self.content, bytes) else int(self.content.octets)
+
     def chunks(self) -> Iterator[bytes]:
         """The content in pieces."""
         if isinstance(self.content, bytes):
@@ -103,6 +107,8 @@ class Mailbox:
     uid_next: int
     keywords: list[str]  # all keywords of the mailbox, in order of first use
     uids: array[int]  # ascending; the view
+
+    room: Callable[[int], None] | None = None  # raises OutOfSpace when so many octets more are too many
 
     def __enter__(self) -> Mailbox:
         return self
@@ -215,9 +221,17 @@ class Mailbox:
 
     def move(self, uids: Iterable[int], target: Mailbox) -> list[tuple[int, int]]:
         """Copy, then remove here what is safe there (RFC 6851 §3.3)."""
-        pairs = self.copy(uids, target)
+        pairs = self.copy_to_move(uids, target)
         self.remove([old for old, _ in pairs])
         return pairs
+
+    def copy_to_move(self, uids: Iterable[int], target: Mailbox) -> list[tuple[int, int]]:
+        """Copy what is removed here at once: that takes no more room."""
+        room, target.room = target.room, None
+        try:
+            return self.copy(uids, target)
+        finally:
+            target.room = room
 
     def expunge(self, uids: Iterable[int] | None = None) -> list[int]:
         """Remove what is \\Deleted (and in `uids`, RFC 4315 §2.1); the uids that this call removed."""

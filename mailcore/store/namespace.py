@@ -12,10 +12,9 @@ that the settings open (spaces.py), has the same rules below its own root, and i
 
 Symbolic links.  The whole path is resolved first; what leads out of the mail root is
 refused as if it did not exist.  Formats then get the resolved path, which holds no link any
-more, and open its last component with O_NOFOLLOW.  What is left is the race of somebody who
-exchanges a directory of the path for a link between the look and the open.  Only a process
-that may write in the user's own mail root can do that, and this process has no rights but
-that user's: the race gives away nothing that its winner could not open himself.
+more, open its last component with O_NOFOLLOW, and then look where the file that they have got
+lies: somebody may have exchanged a directory of the path for a link between the look and the open.
+A session is fenced in besides (mailcore.login), so that the kernel opens nothing outside.
 
 Clients set up for UW, whose root was the home directory, say `mail/x` or `~/mail/x`.  Both
 mean `x` here (the first only while there is no directory `mail` in the root), and LIST
@@ -44,6 +43,7 @@ from mailcore.errors import (
 )
 from mailcore.store import files, formats, spaces
 from mailcore.store.location import parse_location
+from mailcore.store.notices import Notices
 from mailcore.store.pattern import DELIMITER, Pattern
 from mailcore.store.subscriptions import NAME as SUBSCRIPTIONS
 from mailcore.store.subscriptions import Subscriptions
@@ -83,11 +83,14 @@ class Store:
         self.settings = settings
         self.location = parse_location(location or settings.mail_location, user, home)
         self.root = os.path.realpath(self.location.root)
+        directory, name = os.path.split(self.location.inbox)
+        self.location.inbox = os.path.join(os.path.realpath(directory), name)  # /var/mail may be a link
         self.subscriptions = Subscriptions(home, self.root)
         self._index: Index | None = None
         self._prefixes = self._home_prefixes()
         self.spaces = spaces.fixed(settings)
         self._metadata: Metadata | None = None
+        self.notices = Notices(settings, home)
 
     def __enter__(self) -> Store:
         return self
@@ -204,7 +207,10 @@ class Store:
 
     def _inside(self, path: str, root: str = "") -> str:
         root = root or self.root
-        real = os.path.realpath(path)
+        try:
+            real = os.path.realpath(path)
+        except OSError as error:  # a link that is none any more
+            raise _judged(error, path) from None
         if not real.startswith(root.rstrip("/") + "/"):
             raise NoSuchMailbox(detail=f"{path} leads out of {root}")
         return real
@@ -230,6 +236,7 @@ class Store:
         box: Mailbox = kind.Box(
             path, name, self.settings, readonly=readonly, inbox=name == INBOX, index=self.index, user=self.user
         )
+        box.room = self.quota.room
         return box
 
     def _check_file(self, path: str) -> None:

@@ -49,6 +49,14 @@ def of_user(settings: Settings, name: str) -> Space | None:
     return Space(f"~{user}/", _absolute(expand(settings.other_users_directory, user, "")), OTHERS)
 
 
+def places(settings: Settings) -> list[str]:
+    """What must be readable for all of them: directories without the part that is a user's."""
+    users = settings.other_users_directory
+    outer = os.path.dirname(users.partition("%")[0]) if users else ""
+    given = (settings.shared_directory, settings.public_directory, outer)
+    return [path for path in given if path and os.path.isdir(path)]
+
+
 def _absolute(path: str) -> str:
     if not path.startswith("/"):
         raise BadSetting(f"{path}: a directory of mailboxes starts with /")

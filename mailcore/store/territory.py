@@ -3,14 +3,15 @@
 What lives here: the places of one Store, and the STEWARD.  What does not: how a process is kept
 to its places (mailcore.login, which asks for them and knows nothing of mail).
 
-A fenced session can start no program and open no file outside its places.  Two things are left
+A fenced session can start no program and open no file outside its places.  Three things are left
 that it must have done: the dot lock of an INBOX in a directory that only a setgid helper may
 write in, and ~/.mailboxlist, which lies in the home directory and is replaced by
-rename.  A steward does them: a fork of the session from before the fence, the same user, that
-knows these two names and takes no others.  It hears one octet and answers with what became of
+rename; and opening the alert files.  A steward does them: a fork of the session from before the fence, the
+same user, that knows these names and takes no others.  It hears one octet and answers with what became of
 it, and with a descriptor where one was asked for:
 
     L U        make and remove the dot lock of INBOX              (locking.py)
+    A B        open the administrator's alert file, the user's  (notices.py)
     H R N P D  open the home, read the list, a new list, put it in place, drop it  (subscriptions.py)
 
 It ends when the session does, however that ends, and gives back a lock that is left.
@@ -24,7 +25,8 @@ import errno
 import os
 from array import array
 
-from mailcore.store import locking
+from mailcore.store import locking, spaces
+from mailcore.store.notices import NoticeFiles
 from mailcore.store.subscriptions import ListFile
 
 TYPE_CHECKING = False
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 ANSWER = 2  # octets: one of these, and an errno
 DONE, FAILED, BUSY = range(3)
+NAMES = ("/etc/passwd", "/etc/group")  # who owns a mailbox, for access control lists
 MOST_DESCRIPTORS = 65536
 
 
@@ -51,7 +54,8 @@ class Territory:
         foreign = not os.access(os.path.dirname(store.location.inbox), os.W_OK)
         if foreign or self._names:
             dot = locking.Dotlock(store.location.inbox, store.settings.dotlock_stale_seconds)
-            locking.deputy = store.subscriptions.file = Steward(dot, store.subscriptions.path)
+            steward = Steward(dot, store.subscriptions.path, NoticeFiles(store.settings, store.home))
+            locking.deputy = store.subscriptions.file = store.notices.file = steward
         return places
 
     def places(self) -> list[tuple[str, str]]:
@@ -66,19 +70,20 @@ class Territory:
             except OSError:
                 pass  # a home that is missing or closed: INBOX is all there is
             places.append((store.root, "tree"))
+            places += [(path, "read") for path in (*spaces.places(store.settings), *NAMES)]
         return [(path, word) for path, word in places if path]
 
 
 class Steward:
     """The session's end: what it cannot do itself, asked for."""
 
-    def __init__(self, dot: Dotlock, list_path: str) -> None:
-        """Fork the steward; nothing of the session's but the two names goes with it."""
+    def __init__(self, dot: Dotlock, list_path: str, notices: NoticeFiles | None = None) -> None:
+        """Fork the steward; nothing of the session's but these names goes with it."""
         self._lock_path = dot.path
         self._sock, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             try:
-                serve(theirs, dot, ListFile(list_path))
+                serve(theirs, dot, ListFile(list_path), notices)
             finally:
                 os._exit(1)  # whatever happens, never back into the session
         theirs.close()
@@ -95,6 +100,9 @@ class Steward:
 
     def home(self) -> int:
         return self._ask(b"H")
+
+    def notice(self, number: int) -> int:
+        return self._ask((b"A", b"B")[number])
 
     def read(self) -> int:
         return self._ask(b"R")
@@ -125,7 +133,7 @@ class Steward:
         return numbers[0] if numbers else -1
 
 
-def serve(sock: _socket.socket, dot: Dotlock, list_file: ListFile) -> None:
+def serve(sock: _socket.socket, dot: Dotlock, list_file: ListFile, notices: NoticeFiles | None = None) -> None:
     """The whole life of the steward; it has just been forked."""
     for number in (_signal.SIGTERM, _signal.SIGHUP, _signal.SIGINT):
         _signal.signal(number, _signal.SIG_IGN)  # the session's end is its end
@@ -133,7 +141,7 @@ def serve(sock: _socket.socket, dot: Dotlock, list_file: ListFile) -> None:
     _keep_only(sock.fileno())
     try:
         while verb := sock.recv(1):
-            _reply(sock, *_obey(verb, dot, list_file))
+            _reply(sock, *_obey(verb, dot, list_file, notices))
     except OSError:
         pass  # nobody is there to be answered
     dot.release()
@@ -150,10 +158,12 @@ def _keep_only(fd: int) -> None:
     os.closerange(max(fd + 1, 3), MOST_DESCRIPTORS)
 
 
-def _obey(verb: bytes, dot: Dotlock, list_file: ListFile) -> tuple[bytes, int]:
+def _obey(verb: bytes, dot: Dotlock, list_file: ListFile, notices: NoticeFiles | None) -> tuple[bytes, int]:
     """The answer, and the descriptor that goes with it."""
     deeds = {b"L": lambda: _lock(dot), b"U": dot.release, b"P": list_file.put, b"D": list_file.drop}
     openings = {b"H": list_file.home, b"R": list_file.read, b"N": list_file.fresh}
+    if notices is not None:
+        openings |= {b"A": lambda: notices.notice(0), b"B": lambda: notices.notice(1)}
     try:
         if verb in openings:
             return bytes((DONE, 0)), openings[verb]()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 from imapd import authenticated, extensions
+from imapd.alerts import Alerts
 from imapd.session import SERVICE, Session, last_words
 from mailcore.errors import MailboxExists, NoSuchMailbox
 from mailcore.login.accounts import Account, Peer
@@ -32,6 +34,9 @@ class FakeStore:
             raise NoSuchMailbox
         self.boxes[name].readonly = readonly
         return self.boxes[name]
+
+    spaces = ()
+    quota = SimpleNamespace(room=lambda octets: None)
 
     def uses(self) -> dict[str, list[str]]:
         return {}
@@ -137,6 +142,7 @@ def at_home(ground: Ground, **settings: object) -> Client:
     session.stranger = False
     session.user = "fred"
     session.store = Store("fred", str(ground.home), values)
+    session.alerts = Alerts(values, session.store.notices)
     return Client(last_words(session, session.talk()))
 
 

@@ -55,6 +55,8 @@ def test_places(store, tmp_path):
         (str(tmp_path / "index"), "tree"),
         ("/var/tmp", "files"),
         (str(tmp_path / "home/mail"), "tree"),
+        ("/etc/passwd", "read"),
+        ("/etc/group", "read"),
     ]
     assert (tmp_path / "home/mail").stat().st_mode & 0o777 == 0o700  # made, so that it can be a place
 

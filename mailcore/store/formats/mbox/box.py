@@ -155,6 +155,8 @@ class Box(Messages):
         self._must_write()
         if not messages:
             return []
+        if self.room is not None:
+            self.room(sum(message.octets for message in messages))
         while True:
             with self._current() as there:
                 if there:
@@ -234,7 +236,7 @@ class Box(Messages):
             return list(zip(wanted, target.append(messages), strict=True))
 
     def move(self, uids: Iterable[int], target: Mailbox) -> list[tuple[int, int]]:
-        pairs = self.copy(uids, target)
+        pairs = self.copy_to_move(uids, target)
         self._remove({old for old, _ in pairs}, False, moved=True)
         return pairs
 

@@ -67,7 +67,7 @@ class Removed:
             files.sync_directory(self._directory)
             return fd
         except FileExistsError:
-            return files.open_mail(path, True)
+            return files.open_own(path, True)
 
     def _prune(self) -> None:
         """Files that are too old go, and the oldest as long as all are too large; today's stay."""
@@ -91,7 +91,7 @@ class Removed:
                 continue
             path = os.path.join(self._directory, name)
             with files.Judge("expunged mail"):
-                fd = files.open_mail(path, False)
+                fd = files.open_own(path, False)
                 try:
                     there = scan(fd, 0, os.fstat(fd).st_size)
                 finally:
@@ -117,7 +117,7 @@ class Kept:
 
     def header(self) -> bytes:
         """Without hidden fields, with its empty line."""
-        fd = files.open_mail(self._path, False)
+        fd = files.open_own(self._path, False)
         try:
             return block.strip(files.read(fd, self._header + 1, self._span[0] - 1))[1:]
         finally:
@@ -125,7 +125,7 @@ class Kept:
 
     def chunks(self) -> Iterator[bytes]:
         yield self.header()
-        fd = files.open_mail(self._path, False)
+        fd = files.open_own(self._path, False)
         try:
             for offset in range(self._span[0] + self._header, self._span[1], files.COPY_OCTETS):
                 yield files.read(fd, min(files.COPY_OCTETS, self._span[1] - offset), offset)
