@@ -291,7 +291,7 @@ def _unbroken(chunks: Iterator[bytes]) -> Iterator[bytes]:
 # --- grammar (RFC 3501 §9 fetch-att) -------------------------------------------------
 
 
-def _whole(label: bytes, text: str, sees: bool) -> Item:
+def whole(label: bytes, text: str, sees: bool) -> Item:
     """RFC822, RFC822.HEADER and RFC822.TEXT: old names of sections."""
     wanted = Section(text=text)
     return Item(label, lambda message: content(wanted.span(message)), sees=sees, whole=text != "HEADER")
@@ -349,10 +349,10 @@ FETCH_ATT: dict[str, Callable[[Args], Item]] = {
     "ENVELOPE": lambda args: ENVELOPE,
     "FLAGS": lambda args: FLAGS,
     "INTERNALDATE": lambda args: INTERNALDATE,
-    "RFC822": lambda args: _whole(b"RFC822", "", sees=True),
-    "RFC822.HEADER": lambda args: _whole(b"RFC822.HEADER", "HEADER", sees=False),
+    "RFC822": lambda args: whole(b"RFC822", "", sees=True),
+    "RFC822.HEADER": lambda args: whole(b"RFC822.HEADER", "HEADER", sees=False),
     "RFC822.SIZE": lambda args: SIZE,
-    "RFC822.TEXT": lambda args: _whole(b"RFC822.TEXT", "TEXT", sees=True),
+    "RFC822.TEXT": lambda args: whole(b"RFC822.TEXT", "TEXT", sees=True),
     "UID": lambda args: UID,
 }
 

@@ -1,8 +1,8 @@
-"""What IMAP2bis had and UW still took: BBOARD, FIND, and SUBSCRIBE MAILBOX."""
+"""What IMAP2bis had and UW still took: BBOARD, FIND, SUBSCRIBE MAILBOX, RFC822.PEEK and RFC822.HEADER.LINES."""
 
 from __future__ import annotations
 
-from imapd import authenticated
+from imapd import authenticated, fetch
 from imapd.authenticated import command
 from mailcore.errors import Mistake
 
@@ -45,3 +45,17 @@ def _bare(args: Args) -> None:
     ahead = args.fork()
     if ahead.skip(b" MAILBOX ") and not ahead.at_end():
         args.skip(b" MAILBOX")
+
+
+def _lines(args: Args, text: str) -> fetch.Item:
+    """Some fields of the header, told as RFC822.HEADER."""
+    section = fetch.Section([], text, args.space().many(args.astring))
+    return fetch.Item(b"RFC822.HEADER", lambda message: fetch.content(section.span(message)), sees=False)
+
+
+fetch.FETCH_ATT |= {
+    "RFC822.PEEK": lambda args: fetch.whole(b"RFC822", "", sees=False),
+    "RFC822.TEXT.PEEK": lambda args: fetch.whole(b"RFC822.TEXT", "TEXT", sees=False),
+    "RFC822.HEADER.LINES": lambda args: _lines(args, "HEADER.FIELDS"),
+    "RFC822.HEADER.LINES.NOT": lambda args: _lines(args, "HEADER.FIELDS.NOT"),
+}
