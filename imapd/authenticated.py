@@ -11,7 +11,7 @@ from imapd.anytime import command as anytime
 from imapd.responses import Done, Name, Status, Untagged
 from imapd.syntax import storable
 from mailcore.commands import State
-from mailcore.errors import InUse
+from mailcore.errors import InUse, Mistake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

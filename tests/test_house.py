@@ -173,7 +173,7 @@ ROOT_CODE = {
     "mailcore.login.listener": 220, "mailcore.login.keykeeper": 180, "mailcore.login.certificates": 80,
     "mailcore.login.monitor": 440, "mailcore.login.channel": 200,
     "mailcore.login.privileges": 230, "mailcore.login.provisions": 90, "mailcore.login.syscalls": 70,
-    "mailcore.settings": 170, "mailcore.log": 80,
+    "mailcore.settings": 190, "mailcore.log": 80,
 }  # fmt: skip
 CHECKER_CODE = {  # root too, but in a process of its own for one password
     "mailcore.login.checker": 300, "mailcore.login.pam": 200, "mailcore.login.passwords": 260,

@@ -47,6 +47,7 @@ from mailcore.store.notices import Notices
 from mailcore.store.pattern import DELIMITER, Pattern
 from mailcore.store.subscriptions import NAME as SUBSCRIPTIONS
 from mailcore.store.subscriptions import Subscriptions
+from mailcore.store.walk import INBOX, Walk, marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
     Attributes = list[str]
     Listed = Iterator[tuple[str, Attributes]]
 
-INBOX = "INBOX"
 COMPONENT_OCTETS = 255  # NAME_MAX of every file system that matters
 NAME_OCTETS = 1000
 
@@ -454,7 +454,7 @@ class Store:
         prefix, matcher = (space.prefix, Pattern(text[len(space.prefix) :])) if space else self._pattern(text)
         if not prefix and Pattern(text.upper()).matches(INBOX):
             yield INBOX, self._inbox_attributes()
-        walk = _Walk(self, matcher, text.endswith(DELIMITER), space.root if space else self.root)
+        walk = Walk(self, matcher, text.endswith(DELIMITER), space.root if space else self.root)
         for name, attributes in walk.names(walk.root, "", matcher.start, 1):
             yield prefix + name, attributes
         if walk.cut:
@@ -470,10 +470,10 @@ class Store:
         except (MailError, OSError):
             return None
         if S_ISDIR(found.st_mode):
-            return ["\\Noselect", _Walk(self, Pattern(""), False, self.root).children(path)]
+            return ["\\Noselect", Walk(self, Pattern(""), False, self.root).children(path)]
         if not S_ISREG(found.st_mode) or _format(path) is None:
             return None
-        return ["\\NoInferiors", _marked(found), "\\HasNoChildren"]
+        return ["\\NoInferiors", marked(found), "\\HasNoChildren"]
 
     def spelled(self, text: str) -> tuple[str, Callable[[str], bool]]:
         """What of a pattern only spells the mail root, and which canonical names the pattern means."""
@@ -488,7 +488,7 @@ class Store:
 
     def _inbox_attributes(self) -> Attributes:
         try:
-            attributes = [_marked(os.stat(self.location.inbox))]
+            attributes = [marked(os.stat(self.location.inbox))]
         except OSError:
             attributes = ["\\UnMarked"]
         try:
@@ -563,88 +563,6 @@ class Store:
         """Take a name off the list, whether or not there is such a mailbox."""
         if not self.subscriptions.remove(self._same(self.canonical(name))):
             raise NoSuchMailbox("Not subscribed to that mailbox")
-
-
-class _Walk:
-    """One LIST through the directories: what it looked at is counted and limited."""
-
-    __slots__ = ("_entries", "_matcher", "_slash", "_store", "cut", "root")
-
-    def __init__(self, store: Store, matcher: Pattern, slash: bool, root: str) -> None:
-        self._store = store
-        self.root = root
-        self._matcher = matcher
-        self._slash = slash  # the pattern asks for `name/`
-        self._entries = store.settings.list_entries
-        self.cut = False
-
-    def names(self, directory: str, above: str, state: int, depth: int) -> Listed:
-        """(name, attributes) of all that matches below `directory`, whose name is `above`."""
-        if depth > self._store.settings.list_depth:
-            self.cut = True
-            return
-        for name, path, found in self._entries_of(directory, above, state):
-            if not S_ISDIR(found.st_mode):
-                yield above + name, ["\\NoInferiors", _marked(found), "\\HasNoChildren"]
-                continue
-            if self._matcher.accepts(state, name) and above + name != INBOX:
-                yield above + name, ["\\Noselect", self.children(path)]
-            below = self._matcher.advance(state, name + DELIMITER)
-            if self._slash and self._matcher.ends(below):
-                yield above + name + DELIMITER, ["\\Noselect", self.children(path)]
-            if below:
-                yield from self.names(path, above + name + DELIMITER, below, depth + 1)
-
-    def _entries_of(self, directory: str, above: str, state: int) -> list[tuple[str, str, os.stat_result]]:
-        """What may be told of a directory, sorted; files only those that match."""
-        found = []
-        try:
-            entries = os.scandir(directory)
-        except OSError:
-            return []  # gone, or not ours to read
-        with entries:
-            for entry in entries:
-                self._entries -= 1
-                if self._entries < 0:
-                    self.cut = True
-                    break
-                if not above and entry.name.upper() == INBOX and entry.name != INBOX:
-                    continue  # can never be opened: the name means the spool file
-                if not self._wanted(entry, state):
-                    continue
-                stat = self._store.shown(entry, self.root)
-                if stat is not None and not (above + entry.name == INBOX and not S_ISDIR(stat.st_mode)):
-                    found.append((entry.name, entry.path, stat))
-        found.sort()
-        return found
-
-    def _wanted(self, entry: os.DirEntry[str], state: int) -> bool:
-        """Whether an entry is worth a stat and a look into the file."""
-        try:
-            return self._matcher.accepts(state, entry.name) or entry.is_dir()
-        except OSError:
-            return False
-
-    def children(self, directory: str) -> str:
-        try:
-            entries = os.scandir(directory)
-        except OSError:
-            return "\\HasNoChildren"
-        with entries:
-            for entry in entries:
-                self._entries -= 1
-                if self._entries < 0:
-                    self.cut = True
-                    break
-                if self._store.shown(entry, self.root) is not None:
-                    return "\\HasChildren"
-        return "\\HasNoChildren"
-
-
-def _marked(found: os.stat_result) -> str:
-    """UW's rule: mail that came since somebody read the file."""
-    new = found.st_size > 0 and found.st_atime_ns < found.st_mtime_ns
-    return "\\Marked" if new else "\\UnMarked"
 
 
 def parents(name: str) -> Iterator[str]:
