@@ -74,7 +74,7 @@ class Session:
             step = self.talk.send(data)
             if isinstance(step, Wait):
                 return said
-            said, data = said + step, None
+            said, data = said + (step if isinstance(step, bytes) else b""), None
 
     def say(self, line: bytes) -> bytes:
         """Say it and believe the answer; the status word comes back."""
