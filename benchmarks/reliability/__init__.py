@@ -48,7 +48,7 @@ class Count:
 @contextmanager
 def ground() -> Iterator[Spool]:
     """A spool in memory, gone afterwards."""
-    path = tempfile.mkdtemp(prefix="mailcore-", dir=memory())
+    path = tempfile.mkdtemp(prefix="mailcore-reliability-", dir=memory())
     spool = Spool(Path(path))
     try:
         yield spool

@@ -27,10 +27,12 @@ from tests.playground import Ground, program
 MAILS = 2_500  # by each agent
 IMAP_SESSIONS, POP3_SESSIONS = 8, 2
 USER = "mctest_mail"
+AT_ONCE = 6  # deliveries of each agent
+PAUSE_SECONDS = 2.0  # of a session at most, between its turns
 PATIENCE_SECONDS = 120  # for the last mails to come out of Postfix's queue
 _TOKEN = re.compile(rb"X-Token: (\S+)")
 _DATA = re.compile(rb"UID (\d+)[^\r]*\r\nX-Token: (\S+)\r\n")
-_LDA = "/usr/lib/dovecot/dovecot-lda"
+LDA = "/usr/lib/dovecot/dovecot-lda"
 
 Deliver = Callable[[bytes], int]
 
@@ -69,8 +71,8 @@ class Post:
         rules.write_text(f"DEFAULT={self.inbox}\nLOCKSLEEP=1\nLOGFILE={self.ground.home}/procmail.log\n")
         rules.chmod(0o644)
         if program_ := shutil.which("procmail"):
-            found["procmail"] = self.run_as_user(program_, "-m", str(rules))
-        if os.access(_LDA, os.X_OK):
+            found["procmail"] = self.run_as_user(program_, "-f", "sender@example.org", "-m", str(rules))
+        if os.access(LDA, os.X_OK):
             conf = self.ground.path / "dovecot.conf"
             conf.write_text(
                 f"mail_location = mbox:{self.ground.home}/dovecot:INBOX={self.inbox}:INDEX=MEMORY\n"
@@ -78,7 +80,7 @@ class Post:
                 f"postmaster_address = root@localhost\nbase_dir = {self.ground.home}/dovecot-run\n"
             )
             conf.chmod(0o644)
-            found["dovecot-lda"] = self.run_as_user(_LDA, "-c", str(conf), "-f", "sender@example.org")
+            found["dovecot-lda"] = self.run_as_user(LDA, "-c", str(conf), "-f", "sender@example.org")
         if program_ := shutil.which("maildrop"):
             (self.ground.home / ".mailfilter").write_text(f'DEFAULT="{self.inbox}"\n')
             (self.ground.home / ".mailfilter").chmod(0o600)
@@ -99,7 +101,7 @@ class Post:
             f"local_recipient_maps =\nmailbox_command =\nmail_spool_directory = {self.ground.spool}\n"
             f"default_transport = error:no\nmaillog_file = {place}/postfix.log\nmaillog_file_prefixes = /\n"
             "mailbox_delivery_lock = fcntl, dotlock\ndeliver_lock_attempts = 100\nminimal_backoff_time = 5s\n"
-            "maximal_backoff_time = 10s\nqueue_run_delay = 5s\nlocal_destination_concurrency_limit = 2\n"
+            "maximal_backoff_time = 10s\nqueue_run_delay = 5s\nlocal_destination_concurrency_limit = 6\n"
         )
         shutil.copy("/etc/postfix/master.cf" if os.path.exists("/etc/postfix/master.cf")
                     else "/usr/share/postfix/master.cf.dist", conf / "master.cf")  # fmt: skip
@@ -152,9 +154,9 @@ def mail(token: str, random: Random) -> bytes:
     return f"{head}\n{body}From here on nothing\n".encode()
 
 
-def deliver_all(ledger: Ledger, name: str, deliver: Deliver, mails: int) -> None:
-    random = Random(name)
-    for number in range(mails):
+def deliver_all(ledger: Ledger, name: str, deliver: Deliver, numbers: range) -> None:
+    random = Random(f"{name} {numbers}")
+    for number in numbers:
         token = f"{name}-{number}"
         for _ in range(50):
             if deliver(mail(token, random)) == 0:
@@ -190,7 +192,7 @@ def read_and_expunge(ledger: Ledger, server: Server, random: Random) -> None:
                     if server.say(random.choice((b"EXPUNGE", b"UID EXPUNGE " + uids)))[0] == b"OK":
                         for uid in gone:
                             ledger.removed.add(known.pop(uid))
-            time.sleep(random.random() * 0.2)
+            time.sleep(random.random() * PAUSE_SECONDS)
     except Died:
         ledger.wrong.append("a session ended")
     except Exception as error:
@@ -230,7 +232,10 @@ class Pop:
     def end(self) -> None:
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
-            pipe.close()
+            try:
+                pipe.close()
+            except OSError:
+                pass
         self.process.wait()
 
 
@@ -255,7 +260,7 @@ def download(ledger: Ledger, ground: Ground, random: Random) -> None:
             ledger.wrong.append(f"POP3: {named(error)}")
         finally:
             session.end()
-        time.sleep(random.random() * 0.5)
+        time.sleep(random.random() * PAUSE_SECONDS)
 
 
 def judge(ledger: Ledger, inbox: Path) -> None:
@@ -271,7 +276,7 @@ def judge(ledger: Ledger, inbox: Path) -> None:
 
 def run(share: float = 1.0) -> Count:
     count = Count("mails by Postfix, procmail, dovecot-lda, maildrop while 8 IMAP, 2 POP3 sessions expunge")
-    place = Path(tempfile.mkdtemp(prefix="mailcore-"))
+    place = Path(tempfile.mkdtemp(prefix="mailcore-reliability-"))
     place.chmod(0o755)
     ledger = Ledger()
     post = Post(place)
@@ -290,8 +295,10 @@ def run(share: float = 1.0) -> Count:
             for number in range(POP3_SESSIONS)
         ]
         mails = max(5, round(MAILS * share))
-        senders = [threading.Thread(target=deliver_all, args=(ledger, name, deliver, mails))
-                   for name, deliver in agents.items()]  # fmt: skip
+        senders = [
+            threading.Thread(target=deliver_all, args=(ledger, name, deliver, range(first, mails, AT_ONCE)))
+            for name, deliver in agents.items() for first in range(AT_ONCE)
+        ]  # fmt: skip
         for thread in workers + senders:
             thread.start()
         for thread in senders:

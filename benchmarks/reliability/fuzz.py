@@ -74,7 +74,7 @@ class Session:
             step = self.talk.send(data)
             if isinstance(step, Wait):
                 return said
-            said, data = said + step, None
+            said, data = said + (step if isinstance(step, bytes) else b""), None
 
     def say(self, line: bytes) -> bytes:
         """Say it and believe the answer; the status word comes back."""
@@ -186,7 +186,7 @@ def line(session: Session, random: Random) -> bytes:
 def play_seed(seed: int, commands: int = PER_SEED) -> Count:
     count = Count("commands of sessions on one mailbox")
     random = Random(seed)
-    path = Path(tempfile.mkdtemp(prefix="mailcore-", dir=memory()))
+    path = Path(tempfile.mkdtemp(prefix="mailcore-reliability-", dir=memory()))
     try:
         ground = Ground(path)
         world = World(ground)

@@ -208,7 +208,7 @@ def one_round(ground: Ground, random: Random, first: int) -> tuple[int, list[str
 def play_seed(seed: int, kills: int = PER_SEED) -> Count:
     count = Count("kill -9 of a live imapd")
     random = Random(seed)
-    path = Path(tempfile.mkdtemp(prefix="mailcore-", dir=memory()))
+    path = Path(tempfile.mkdtemp(prefix="mailcore-reliability-", dir=memory()))
     try:
         ground = Ground(path)
         ground.place("INBOX", b"")

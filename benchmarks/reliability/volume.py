@@ -28,7 +28,7 @@ SIZE = 24 * MIB
 @contextmanager
 def mounted(kind: str) -> Iterator[Path | None]:
     """A file system of SIZE; None where this machine cannot have one."""
-    place = Path(tempfile.mkdtemp(prefix="mailcore-volume-"))
+    place = Path(tempfile.mkdtemp(prefix="mailcore-reliability-"))
     root = place / "disk"
     root.mkdir()
     made = False

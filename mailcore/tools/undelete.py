@@ -36,7 +36,10 @@ SUBJECT_LETTERS = 50
 @click.option("--list", "only_list", is_flag=True, help="Say what could come back; so does no UID at all.")
 @click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="A setting, as for the servers.")
 def undelete(words: tuple[str, ...], by_path: bool, only_list: bool, options: tuple[str, ...]) -> None:
-    """Put expunged messages back into their mailbox, as new messages at its end."""
+    """Put expunged messages back, where expunged_days keeps them.
+
+    They are new messages then, at the end of their mailbox.
+    """
     names = 1 if by_path else 2
     if len(words) < names:
         raise click.UsageError("USER and MAILBOX are wanted")
