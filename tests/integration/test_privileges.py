@@ -255,7 +255,7 @@ def spied(tmp_path, fred):
     secret.chmod(0o644)
     (fred.home / "mail").mkdir(exist_ok=True)
     os.chown(fred.home / "mail", fred.uid, fred.gid)
-    paths = ["/etc/services", "/etc/hostname", str(secret), str(fred.home), "/root", "/tmp", "/usr/lib", str(fred.inbox)]
+    paths = ["/etc/issue", "/etc/hostname", str(secret), str(fred.home), "/root", "/tmp", "/usr/lib", str(fred.inbox)]
     fred.inbox.touch()
     os.chown(fred.inbox, fred.uid, fred.gid)
     launch = tmp_path / "imapd"
