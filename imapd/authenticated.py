@@ -6,7 +6,7 @@ messages of the selected mailbox (selected.py), and where mailboxes lie (mailcor
 
 from __future__ import annotations
 
-from imapd import incoming, intake, listing, news
+from imapd import incoming, intake, listing, modseq, news
 from imapd.anytime import command as anytime
 from imapd.responses import Done, Name, Status, Untagged
 from imapd.syntax import storable
@@ -16,7 +16,9 @@ from mailcore.errors import InUse, Mistake
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
+    from imapd.responses import Data
     from imapd.session import Session, Talk
     from imapd.syntax import Args
     from mailcore.store.mailbox import Mailbox
@@ -38,16 +40,41 @@ def examine(session: Session, args: Args) -> Talk:
     return (yield from _select(session, args, readonly=True))
 
 
+# RFC 4466 §2.1 select-param; what follows the name is parsed by the function, which may return what
+# there is to tell when the mailbox is open
+SELECT_PARAM: dict[str, Callable[[Session, Args], Any]] = {}
+# response codes and texts that are told of each mailbox
+SELECT_CODE: list[Callable[[Mailbox], tuple[str, str]]] = []
+CREATE_CODE: list[Callable[[Mailbox], tuple[str, str]]] = []  # and of each that is made
+CLOSED_TOLD = frozenset(("CONDSTORE", "QRESYNC", "UIDONLY", "IMAP4REV2"))  # who has one of these knows CLOSED
+
+
+def _select_params(session: Session, args: Args) -> list[Callable[[], Talk]]:
+    """[SP "(" select-param *(SP select-param) ")"]."""
+    later = []
+    if args.skip(b" ("):
+        while True:
+            name = args.keyword()
+            if name not in SELECT_PARAM:
+                raise Mistake(f"Unknown parameter {name}")
+            later.append(SELECT_PARAM[name](session, args))
+            if args.skip(b")"):
+                break
+            args.space()
+    return [told for told in later if told is not None]
+
+
 def _select(session: Session, args: Args, readonly: bool) -> Talk:
     name = args.space().mailbox()
+    later = _select_params(session, args)
     args.end()
-    return (yield from selecting(session, name, readonly))
+    return (yield from selecting(session, name, readonly, later))
 
 
-def selecting(session: Session, name: str, readonly: bool) -> Talk:
-    """Open a mailbox and tell what is there."""
-    if session.box is not None and session.rev2:
-        yield Status("OK", "The mailbox that was selected is closed", "CLOSED")  # RFC 9051 §7.1
+def selecting(session: Session, name: str, readonly: bool, later: Iterable[Callable[[], Talk]] = ()) -> Talk:
+    """Open a mailbox and tell what is there; `later` is what the parameters of SELECT ask for."""
+    if session.box is not None and not session.enabled.isdisjoint(CLOSED_TOLD):
+        yield Status("OK", "The mailbox that was selected is closed", "CLOSED")  # RFC 9051 §7.1, RFC 7162 §3.2.11
     session.deselect()  # even if the new one cannot be opened
     box = session.store.open(name, readonly or session.anonymous)
     session.select(box)
@@ -56,11 +83,15 @@ def selecting(session: Session, name: str, readonly: bool) -> Talk:
         yield Untagged(box.recent, "RECENT")
     yield Status("OK", "UID validity status", f"UIDVALIDITY {box.uid_validity}")
     yield Status("OK", "Predicted next UID", f"UIDNEXT {box.uid_next}")
+    for code, text in [told(box) for told in SELECT_CODE]:
+        yield Status("OK", text, code)
     yield from news.flags(box)
     if session.rev2:
         yield _renamed(session, session.store.canonical(name), name)
-    elif box.first_unseen is not None:
+    elif box.first_unseen is not None and not modseq.numberless(session):
         yield Status("OK", "First unseen message", f"UNSEEN {box.first_unseen}")
+    for told in later:
+        yield from told()
     return Done(code="READ-ONLY" if box.readonly else "READ-WRITE")
 
 
@@ -80,7 +111,7 @@ CREATE_PARAM: dict[str, Callable[[Session, Args], Callable[[str], None]]] = {}
 
 
 @command("CREATE")
-def create(session: Session, args: Args) -> None:
+def create(session: Session, args: Args) -> Done:
     """Make a mailbox; a name that ends in the delimiter makes a place for others (RFC 3501 §6.3.3)."""
     name = args.space().mailbox()
     after = [] if args.at_end() else args.space().many(lambda: _create_param(session, args))
@@ -88,6 +119,10 @@ def create(session: Session, args: Args) -> None:
     session.store.create(storable(name))
     for act in after:
         act(name)
+    if name.endswith(session.store.delimiter):
+        return Done()
+    with session.store.open(name, readonly=True) as box:
+        return Done(code=" ".join(told(box)[0] for told in CREATE_CODE))
 
 
 def _create_param(session: Session, args: Args) -> Callable[[str], None]:
@@ -151,7 +186,7 @@ def lsub(session: Session, args: Args) -> Talk:
 # --- STATUS ----------------------------------------------------------------------------
 
 # RFC 3501 §9 status-att
-STATUS_ATT: dict[str, Callable[[Mailbox], int]] = {
+STATUS_ATT: dict[str, Callable[[Mailbox], Data]] = {
     "MESSAGES": lambda box: len(box),
     "RECENT": lambda box: box.recent,
     "UIDNEXT": lambda box: box.uid_next,
@@ -172,9 +207,11 @@ def status(session: Session, args: Args) -> Talk:
 def counted(session: Session, name: str, wanted: Iterable[str]) -> Untagged:
     """The STATUS answer of one mailbox."""
     with session.store.open(name, readonly=True) as box:
-        counts: list[str | int] = []
+        counts: list[Data] = []
         for item in dict.fromkeys(wanted):
             counts += (item, STATUS_ATT[item](box))
+    if "HIGHESTMODSEQ" in wanted:
+        modseq.note(session)
     return Untagged("STATUS", Name(name.encode()), counts)
 
 

@@ -11,8 +11,9 @@ a message are held; large ones travel in chunks and are never in memory whole.
 
 from __future__ import annotations
 
+from imapd import modseq
 from imapd.message import Message, limits, read
-from imapd.responses import Done, Fetch, Literal, Name, Ready, data, flag, string
+from imapd.responses import Done, Fetch, Literal, Name, Ready, UidFetch, data, flag, string
 from imapd.sequence import DIGITS, within
 from mailcore import log
 from mailcore.errors import Expunged, Hangup, MailError, Mistake, Refusal
@@ -23,8 +24,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from imapd.responses import Data
+    from imapd.responses import Data, Untagged
     from imapd.sequence import Place
+    from imapd.sequence import Span as Numbers
     from imapd.session import Session, Talk
     from imapd.syntax import Args
     from mailcore.message.crlf import Text
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     Span = tuple[Text, int, int]  # a text, and where in it something starts and ends
     Column = Callable[[Mailbox, Sequence[int]], list[bytes]]
     Modifier = Callable[[list[Place]], list[Place]]
+    First = Callable[[], Iterator[Untagged]]
 
 BLOCK_MESSAGES = 500  # answered in one piece, where no text is read
 HELD_OCTETS = 128 * 1024  # more than this of a message travels in chunks
@@ -135,6 +138,11 @@ def _size_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
 FLAGS = Item(b"FLAGS", _flags, _flags_column)
 REV2_FLAGS = Item(b"FLAGS", _rev2_flags, _rev2_flags_column)  # RFC 9051 §2.3.2
 INTERNALDATE = Item(b"INTERNALDATE", _date, _date_column)
+def _modseq(message: Message) -> Ready:
+    return Ready(b"(%d)" % message.box.modseq(message.uid))
+
+
+MODSEQ = Item(b"MODSEQ", _modseq, lambda box, uids: [b"(%d)" % number for number in map(box.modseq, uids)])
 SIZE = Item(b"RFC822.SIZE", lambda message: message.box.octets(message.uid), _size_column)
 UID = Item(b"UID", lambda message: message.uid, lambda box, uids: [b"%d" % uid for uid in uids])
 
@@ -363,28 +371,44 @@ MACROS = {  # RFC 3501 §6.4.5; alone, never in a list
 }
 
 
+class Asked:
+    """What a FETCH asks for.
+
+    `named` are the UIDs that it names, there or not (by UID only), `since` a mod-sequence, and
+    `first` is told before all answers.
+    """
+
+    __slots__ = ("first", "items", "named", "places", "since")
+
+    def __init__(self, items: list[Item], places: list[Place], named: list[Numbers]) -> None:
+        self.items = items
+        self.places = places
+        self.named = named
+        self.since: int | None = None
+        self.first: First | None = None
+
+
 # RFC 4466 §2.1 fetch-modifier; what follows the name is parsed by the function, whose value picks
 # from the places of the messages that are asked for
-FETCH_MODIFIER: dict[str, Callable[[Session, Args], Modifier]] = {}
+FETCH_MODIFIER: dict[str, Callable[[Session, Args, Asked], Modifier]] = {}
 
 
-def modified(session: Session, args: Args, places: list[Place]) -> list[Place]:
+def modified(session: Session, args: Args, asked: Asked) -> None:
     """[SP "(" fetch-modifiers ")"]: which of the messages are meant after all."""
     if args.skip(b" ("):
-        modifiers = [_modifier(session, args)]
+        modifiers = [_modifier(session, args, asked)]
         while args.skip(b" "):
-            modifiers.append(_modifier(session, args))
+            modifiers.append(_modifier(session, args, asked))
         args.need(b")")
         for modifier in modifiers:
-            places = modifier(places)
-    return places
+            asked.places = modifier(asked.places)
 
 
-def _modifier(session: Session, args: Args) -> Modifier:
+def _modifier(session: Session, args: Args, asked: Asked) -> Modifier:
     name = args.keyword()
     if name not in FETCH_MODIFIER:
         raise Mistake(f"Unknown modifier {name}")
-    return FETCH_MODIFIER[name](session, args)
+    return FETCH_MODIFIER[name](session, args, asked)
 
 
 def fetch_items(args: Args) -> list[Item]:
@@ -416,13 +440,16 @@ class Answers:
     `gone` are the UIDs of messages that are no more: nothing is told of them.
     """
 
-    __slots__ = ("box", "flags", "gone", "items", "seen", "settings")
+    __slots__ = ("box", "by_uid", "flags", "gone", "items", "seen", "settings", "with_modseq")
 
     def __init__(self, session: Session, items: Sequence[Item]) -> None:
         self.box: Mailbox = session.box
         self.settings = session.settings
+        self.by_uid = modseq.numberless(session)
         self.flags = REV2_FLAGS if session.rev2 else FLAGS
-        self.items = [self.flags if item is FLAGS else item for item in items]
+        wanted = [item for item in items if item is not UID or not self.by_uid]
+        self.items = [self.flags if item is FLAGS else item for item in wanted]
+        self.with_modseq = modseq.noted(session) and self.box.highest_modseq > 0
         self.gone: set[int] = set()
         self.seen: frozenset[int] = frozenset()  # those whose \\Seen we set
 
@@ -479,16 +506,19 @@ class Answers:
             pairs = [(item.label, item.value(message)) for item in self.items]
             if uid in self.seen and self.flags not in self.items:
                 pairs.append((self.flags.label, self.flags.value(message)))
+            if uid in self.seen and self.with_modseq and MODSEQ not in self.items:
+                pairs.append((MODSEQ.label, MODSEQ.value(message)))
         except Expunged:
             self.gone.add(uid)
             return
-        yield Fetch(number, pairs)
+        yield UidFetch(uid, pairs) if self.by_uid else Fetch(number, pairs)
 
     def _block(self, start: int, stop: int) -> Iterator[Fetch | Ready]:
         """The answers for a slice in one piece of bytes; one by one if a message is gone."""
         uids = self.box.uids[start:stop]
-        labels = [item.label.replace(b"%", b"%%") for item in self.items]
-        template = b"* %%d FETCH (%b)\r\n" % b" ".join([label + b" %b" for label in labels])
+        labels = b" ".join([item.label.replace(b"%", b"%%") + b" %b" for item in self.items])
+        template = b"* %d " + (b"UIDFETCH" if self.by_uid else b"FETCH") + b" (" + labels + b")\r\n"
+        numbers = uids if self.by_uid else range(start + 1, stop + 1)
         try:
             if not self.gone.isdisjoint(uids):
                 raise Expunged
@@ -501,7 +531,7 @@ class Answers:
             for index in range(start, stop):
                 yield from self._one(index)
             return
-        yield Ready(b"".join([template % row for row in zip(range(start + 1, stop + 1), *written, strict=True)]))
+        yield Ready(b"".join([template % row for row in zip(numbers, *written, strict=True)]))
 
     def _remembered(self, uids: Sequence[int]) -> dict[int, list[bytes]]:
         """The data of each item that may be remembered, by its number; Expunged if a message is gone."""
@@ -538,12 +568,17 @@ class Answers:
             self.box.remember(kinds[number], pairs)
 
 
-def answers(session: Session, items: Sequence[Item], places: Sequence[Place], by_uid: bool) -> Talk:
+def answers(session: Session, asked: Asked, by_uid: bool) -> Talk:
     """Tell the items of these messages; say so in the end if some are gone (RFC 2180 §4.1)."""
-    asked = Answers(session, items)
-    asked.see(within(session.box.uids, places))
-    yield from asked.told(places)
-    return verdict(asked.gone, by_uid)
+    if MODSEQ in asked.items:
+        modseq.kept(session.box)
+        modseq.note(session)
+    answers = Answers(session, asked.items)
+    answers.see(within(session.box.uids, asked.places))
+    if asked.first is not None:
+        yield from asked.first()
+    yield from answers.told(asked.places)
+    return verdict(answers.gone, by_uid)
 
 
 def verdict(gone: Collection[int], by_uid: bool) -> Done | None:

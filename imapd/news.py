@@ -6,7 +6,9 @@ Mailbox does, in `refresh` and `news`) and when they may be told (session.py).
 
 from __future__ import annotations
 
+from imapd import modseq
 from imapd.responses import Flag, Ready, Status, Untagged, flag
+from imapd.sequence import compact
 from mailcore.errors import Expunged
 from mailcore.store.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 
@@ -32,28 +34,30 @@ def tell(session: Session, expunges: bool) -> Iterator[Untagged | Status | Ready
     if session.contexts:
         yield from session.contexts.told(session, expunges, by_uid)
     else:
-        yield from told(box, box.news(expunges), by_uid or session.rev2, session.rev2)
+        yield from told(session, box.news(expunges), by_uid)
 
 
-def told(
-    box: Mailbox, news: News, by_uid: bool = False, rev2: bool = False
-) -> Iterator[Untagged | Status | Ready]:
+def told(session: Session, news: News, by_uid: bool = False) -> Iterator[Untagged | Status | Ready]:
     """News in the order in which a client can follow them.
 
     New keywords come before flags that use them, expunges before the count they lead to
     (RFC 3501 §7.4.1), and flags last, as their numbers are those after the expunges.  IMAP4rev2
     has no RECENT, and UIDs in all FETCH answers that nobody asked for (RFC 9051 §7.5.2).
     """
+    box = session.box
     if news.keywords:
         yield from flags(box)
-    for number in news.expunged:
-        yield Untagged(number, "EXPUNGE")
+    if news.vanished and (modseq.quick(session) or modseq.numberless(session)):
+        yield Untagged("VANISHED", Ready(compact(news.vanished)))
+    else:
+        for number in news.expunged:
+            yield Untagged(number, "EXPUNGE")
     if news.exists is not None:
         yield Untagged(news.exists, "EXISTS")
-    if news.recent is not None and not rev2:
+    if news.recent is not None and not session.rev2:
         yield Untagged(news.recent, "RECENT")
     if news.changed:
-        yield changed(box, news.changed, by_uid, recent=not rev2)
+        yield changed(session, news.changed, by_uid)
 
 
 def flags(box: Mailbox) -> Iterator[Untagged | Status]:
@@ -68,23 +72,31 @@ def flags(box: Mailbox) -> Iterator[Untagged | Status]:
     yield Status("OK", "Permanent flags", f"PERMANENTFLAGS ({permanent})")
 
 
-def changed(box: Mailbox, numbers: Sequence[int], by_uid: bool, recent: bool = True) -> Ready:
-    """FETCH answers with the flags of these messages, and their UIDs if the client speaks of UIDs.
+def changed(session: Session, numbers: Sequence[int], by_uid: bool) -> Ready:
+    """FETCH answers with the flags of these messages.
 
-    Those that were expunged meanwhile are left out.
+    The UID is told if the client speaks of UIDs, the mod-sequence if it knows what that is.  Those
+    that were expunged meanwhile are left out.
     """
     from imapd.fetch import FlagLists
 
-    written = FlagLists(box.keywords, recent)
+    box: Mailbox = session.box
+    written = FlagLists(box.keywords, recent=not session.rev2)
+    by_uid = by_uid or modseq.quick(session) or session.rev2
+    with_modseq = modseq.noted(session) and box.highest_modseq
     lines = []
     for number in numbers:
         uid = box.uids[number - 1]
         try:
-            list_ = written[box.flags(uid)]
+            items = b"FLAGS " + written[box.flags(uid)]
+            if with_modseq:
+                items += b" MODSEQ (%d)" % box.modseq(uid)
         except Expunged:
             continue
+        if modseq.numberless(session):
+            lines.append(b"* %d UIDFETCH (%b)\r\n" % (uid, items))
+            continue
         if by_uid:
-            lines.append(b"* %d FETCH (UID %d FLAGS %b)\r\n" % (number, uid, list_))
-        else:
-            lines.append(b"* %d FETCH (FLAGS %b)\r\n" % (number, list_))
+            items = b"UID %d %b" % (uid, items)
+        lines.append(b"* %d FETCH (%b)\r\n" % (number, items))
     return Ready(b"".join(lines))

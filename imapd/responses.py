@@ -81,6 +81,12 @@ class Fetch:
         self.items = items
 
 
+class UidFetch(Fetch):
+    """`* uid UIDFETCH (name value ...)` (RFC 9586 §3.3)."""
+
+    __slots__ = ()
+
+
 class Status:
     """OK, NO, BAD, BYE or PREAUTH, untagged unless `tag` is given (RFC 3501 §7.1).
 
@@ -144,7 +150,8 @@ def judged(error: errors.MailError, name: str = "", trycreate: bool = False) -> 
     With `trycreate` a missing mailbox is the client's to make (§6.3.11, §6.4.7).
     """
     if isinstance(error, errors.Mistake):
-        return Status("BAD", f"{error.text}: {name}" if name else error.text)
+        code = "UIDREQUIRED" if isinstance(error, errors.UidRequired) else ""  # RFC 9586 §3.1
+        return Status("BAD", f"{error.text}: {name}" if name else error.text, code)
     if isinstance(error, errors.Refusal):
         return Status("NO", error.text, error.code)
     if trycreate and isinstance(error, errors.NoSuchMailbox):
@@ -275,7 +282,8 @@ def _untagged(value: Untagged, utf8: bool = False) -> bytes:
 
 def _fetch(value: Fetch) -> Iterator[bytes]:
     """Pieces of a FETCH; small ones come as one, so that an error in them harms nothing."""
-    held = [b"* %d FETCH (" % value.number]
+    word = b"UIDFETCH" if type(value) is UidFetch else b"FETCH"
+    held = [b"* %d %b (" % (value.number, word)]
     octets = 0
     between = b""
     for name, item in value.items:
@@ -328,4 +336,4 @@ _ANSWERS: dict[type, Callable[[Any], bytes]] = {
     Status: _status,
     Continue: _continue,
 }
-ANSWERS = frozenset((Untagged, Status, Fetch, Ready))  # what a handler may yield to be said
+ANSWERS = frozenset((Untagged, Status, Fetch, UidFetch, Ready))  # what a handler may yield to be said

@@ -9,6 +9,7 @@ A result is an ordered list of UIDs: of SEARCH in the order of the mailbox, of S
 
 from __future__ import annotations
 
+from imapd import modseq
 from imapd.responses import Name, Ready, Untagged
 from imapd.sequence import compact
 from mailcore.errors import MailError, Mistake
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from imapd.responses import Data
+    from imapd.search import Query
     from imapd.session import Session, Talk
     from imapd.syntax import Args
     from mailcore.message.needle import Needle
@@ -30,13 +32,15 @@ if TYPE_CHECKING:
 class Found:
     """The result of one search: `uids` in the order that was asked for, and how to search again."""
 
-    __slots__ = ("box", "by_uid", "fuzzy", "search", "sorted", "uids")
+    __slots__ = ("box", "by_uid", "fuzzy", "modseq", "search", "sorted", "uids")
 
-    def __init__(self, box: Mailbox, by_uid: bool, search: Search, fuzzy: Sequence[Needle] | None = None) -> None:
+    def __init__(self, box: Mailbox, by_uid: bool, search: Search, query: Query | None = None) -> None:
         self.box = box
         self.by_uid = by_uid  # told as UIDs, else as message numbers
         self.search = search
-        self.fuzzy = fuzzy  # what need not match exactly; None without a FUZZY key (RFC 6203)
+        # what need not match exactly; None without a FUZZY key (RFC 6203)
+        self.fuzzy: Sequence[Needle] | None = query.fuzzy if query else None
+        self.modseq = query is not None and query.modseq
         self.sorted: Sorted | None = None  # in the order of the mailbox
         self.uids = search(None)
 
@@ -117,8 +121,10 @@ def told(session: Session, word: str, wanted: Sequence[Option] | None, search: C
     """The answer to a search: `word` and the numbers, or an ESEARCH response."""
     try:
         found = search()
-        data = [item for option in wanted or () if option.told for item in option.told(found)]
+        items = data(session, found, wanted or ())
         numbers = b"".join([b" %d" % number for number in found.names(found.uids)]) if wanted is None else b""
+        if wanted is None and items:
+            numbers += b" (MODSEQ %d)" % items[1]
     except Mistake:
         raise
     except MailError:
@@ -128,11 +134,21 @@ def told(session: Session, word: str, wanted: Sequence[Option] | None, search: C
     if wanted is None:
         yield Ready(b"* %b%b\r\n" % (word.encode(), numbers))
         return
-    if data or [option.name for option in wanted] != ["SAVE"]:
-        yield esearch(session, found, data)
+    if items or [option.name for option in wanted] != ["SAVE"]:
+        yield esearch(session, found, items)
     for option in wanted:
         if option.act and (steps := option.act(session, found, wanted)) is not None:
             yield from steps
+
+
+def data(session: Session, found: Found, wanted: Sequence[Option]) -> list[Data]:
+    """What the options tell, and the highest mod-sequence if the search was about such (RFC 7162 §3.1.5, §3.1.10)."""
+    items = [item for option in wanted if option.told for item in option.told(found)]
+    if not found.modseq:
+        return items
+    modseq.note(session)
+    uids = found.box.changed_since(0, named_by(found, wanted))
+    return [*items, "MODSEQ", max(map(found.box.modseq, uids))] if uids else items
 
 
 def esearch(session: Session, found: Found, data: Sequence[Data], tag: bytes = b"", mailbox: str = "") -> Untagged:

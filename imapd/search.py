@@ -11,6 +11,7 @@ each kind of cost, and a message is read once in each.
 from __future__ import annotations
 
 from imapd import message as messages
+from imapd import modseq
 from imapd.criteria import (
     TEXT,
     Compound,
@@ -30,7 +31,7 @@ from imapd.criteria import (
     text,
 )
 from imapd.sequence import DIGITS
-from mailcore.errors import Expunged, Mistake, Refusal
+from mailcore.errors import Expunged, Mistake, Refusal, UidRequired
 from mailcore.message import decode
 from mailcore.message.needle import Needle
 from mailcore.store.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, RECENT, SEEN
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from imapd.criteria import Key, Test
     from imapd.message import Message
+    from imapd.session import Session
     from imapd.syntax import Args
     from mailcore.settings import Settings
     from mailcore.store.mailbox import Mailbox
@@ -55,20 +57,32 @@ class Query:
     `fuzzy` are the needles that need not match exactly, None without a FUZZY key (RFC 6203).
     """
 
-    __slots__ = ("args", "box", "charset", "fuzzy", "needle_of", "saved", "settings")
+    __slots__ = ("args", "box", "charset", "fuzzy", "modseq", "needle_of", "numbers", "saved", "settings")
 
-    def __init__(self, args: Args, box: Mailbox, settings: Settings, saved: Sequence[int] = ()) -> None:
+    def __init__(
+        self, args: Args, box: Mailbox, settings: Settings, saved: Sequence[int] = (), numbers: bool = True
+    ) -> None:
         self.args = args
         self.box = box
         self.settings = settings
         self.saved = saved
+        self.numbers = numbers  # messages may be meant by number
         self.charset = ""
         self.needle_of: Callable[[bytes, str], Needle] = Needle
         self.fuzzy: list[Needle] | None = None
+        self.modseq = False  # one of the keys is MODSEQ: the answer tells the highest (RFC 7162 §3.1.5)
 
     def needle(self) -> Needle:
         """SP astring, in the CHARSET of the command."""
         return self.needle_of(self.args.space().astring(), self.charset)
+
+
+def query(session: Session, args: Args, by_uid: bool) -> Query:
+    """A search in the selected mailbox, for numbers or UIDs."""
+    numbers = not modseq.numberless(session)
+    if not (by_uid or numbers):
+        raise UidRequired
+    return Query(args, session.box, session.settings, session.saved, numbers)
 
 
 # --- grammar -------------------------------------------------------------------------
@@ -214,6 +228,8 @@ def _numbered(query: Query) -> list[int]:
     """The UIDs of a set of message numbers; numbers that no message has fit no message (as UW)."""
     uids = query.box.uids
     wanted = query.args.sequence_set()
+    if not query.numbers:
+        raise UidRequired
     if not uids:
         return []
     return [uid for first, last in wanted.spans(len(uids)) for uid in uids[first - 1 : last]]

@@ -10,11 +10,11 @@ slices of the view to the same function.
 
 from __future__ import annotations
 
-from imapd import authenticated, fetch, news, results, search
+from imapd import authenticated, fetch, modseq, news, results, search
 from imapd.responses import Done
 from imapd.sequence import compact, of_uids, within
 from mailcore.commands import State
-from mailcore.errors import Mistake
+from mailcore.errors import Mistake, UidRequired
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ uid_command = State("SELECTED (UID)")
 
 def by_number(session: Session, args: Args) -> list[Place]:
     """SP sequence-set, of message numbers; `$` is what SEARCH saved (RFC 5182)."""
+    if modseq.numberless(session):
+        raise UidRequired
     if args.space().skip(b"$"):
         return of_uids(session.saved, session.box.uids)
     return args.sequence_set().places(len(session.box))
@@ -53,29 +55,33 @@ def check(session: Session, args: Args) -> None:
 
 
 @command("CLOSE", silent=True)
-def close(session: Session, args: Args) -> None:
+def close(session: Session, args: Args) -> Done:
     """Remove what is \\Deleted, untold, and leave the mailbox (RFC 3501 §6.4.2).
 
-    If that fails the mailbox stays selected, and the client hears why.
+    If that fails the mailbox stays selected, and the client hears why.  The new mod-sequence is told
+    (RFC 7162 §3.2.8) unless others removed messages too: a client that believed it would never hear of those.
     """
     args.end()
-    if not session.box.readonly:
-        session.box.expunge()
+    box, code = session.box, ""
+    if not box.readonly:
+        removed = box.expunge()
+        code = modseq.code(session) if removed and box.news().vanished == removed else ""
     session.deselect()
+    return Done(code=code)
 
 
 @command("EXPUNGE", writes=True)
 def expunge(session: Session, args: Args) -> Done:
     """Remove what is \\Deleted (RFC 3501 §6.4.3); the news that follow tell which."""
     args.end()
-    return expunged(session.box.expunge())
+    return expunged(session, session.box.expunge())
 
 
-def expunged(uids: Sequence[int]) -> Done:
+def expunged(session: Session, uids: Sequence[int]) -> Done:
     """UW's words for what was removed."""
     if not uids:
         return Done("No messages deleted, so no update needed")
-    return Done(f"Expunged {len(uids)} message{'s' * (len(uids) > 1)}")
+    return Done(f"Expunged {len(uids)} message{'s' * (len(uids) > 1)}", modseq.code(session))
 
 
 # --- SEARCH --------------------------------------------------------------------------
@@ -98,9 +104,9 @@ def _search(session: Session, args: Args, by_uid: bool) -> Talk:
     wanted = results.options(session, args)
 
     def find() -> results.Found:
-        query = search.Query(args, box, settings, session.saved)
+        query = search.query(session, args, by_uid)
         key = search.program(query)
-        return results.Found(box, by_uid, lambda uids: search.found(key, box, settings, uids), query.fuzzy)
+        return results.Found(box, by_uid, lambda uids: search.found(key, box, settings, uids), query)
 
     yield from results.told(session, "SEARCH", wanted, find)
 
@@ -112,22 +118,28 @@ def _search(session: Session, args: Args, by_uid: bool) -> Talk:
 def fetch_(session: Session, args: Args) -> Talk:
     """Data of messages (RFC 3501 §6.4.5)."""
     places = by_number(session, args)
-    items = fetch.fetch_items(args.space())
-    places = fetch.modified(session, args, places)
+    asked = fetch.Asked(fetch.fetch_items(args.space()), places, [])
+    fetch.modified(session, args, asked)
     args.end()
-    return (yield from fetch.answers(session, items, places, by_uid=False))
+    return (yield from fetch.answers(session, asked, by_uid=False))
 
 
 @uid_command("FETCH")
 def uid_fetch(session: Session, args: Args) -> Talk:
     """The same by UID, with the UID in each answer (RFC 3501 §6.4.8)."""
-    places = by_uid(session, args)
-    items = fetch.fetch_items(args.space())
-    places = fetch.modified(session, args, places)
+    box = session.box
+    if args.space().skip(b"$"):
+        places, named = of_uids(session.saved, box.uids), [(uid, uid) for uid in session.saved]
+    else:
+        wanted = args.sequence_set()
+        places = wanted.uid_places(box.uids)
+        named = wanted.spans(box.uids[-1] if len(box) else max(box.uid_next - 1, 1))
+    asked = fetch.Asked(fetch.fetch_items(args.space()), places, named)
+    fetch.modified(session, args, asked)
     args.end()
-    if fetch.UID not in items:
-        items.insert(0, fetch.UID)
-    return (yield from fetch.answers(session, items, places, by_uid=True))
+    if fetch.UID not in asked.items:
+        asked.items.insert(0, fetch.UID)
+    return (yield from fetch.answers(session, asked, by_uid=True))
 
 
 # --- STORE ---------------------------------------------------------------------------
@@ -146,21 +158,22 @@ STORE_ATT = {
 @command("STORE", numbers=True, writes=True)
 def store(session: Session, args: Args) -> Talk:
     """Change flags (RFC 3501 §6.4.6)."""
-    return (yield from _store(session, args, by_number(session, args), [fetch.FLAGS], False))
+    return (yield from _store(session, args, by_number(session, args), False))
 
 
 @uid_command("STORE", writes=True)
 def uid_store(session: Session, args: Args) -> Talk:
     """The same by UID, with the UID in each answer (RFC 3501 §6.4.8)."""
-    return (yield from _store(session, args, by_uid(session, args), [fetch.UID, fetch.FLAGS], True))
+    return (yield from _store(session, args, by_uid(session, args), True))
 
 
-def _store(session: Session, args: Args, places: Sequence[Place], told: list[fetch.Item], uid: bool) -> Talk:
+def _store(session: Session, args: Args, places: Sequence[Place], uid: bool) -> Talk:
     """All messages at once; the answers tell the flags as they are now.
 
     Of a message that is gone nothing is told, and a silent STORE does not complain of it
     (RFC 2180 §4.2).
     """
+    since = _unchanged_since(session, args)
     name = args.space().keyword()
     if name not in STORE_ATT:
         raise Mistake(f"Unknown item {name}")
@@ -168,15 +181,42 @@ def _store(session: Session, args: Args, places: Sequence[Place], told: list[fet
     flags = args.space().flags()
     args.end()
     box = session.box
-    gone = box.store(within(box.uids, places), change, flags)
-    if not aloud:
+    failed = box.store(within(box.uids, places), change, flags, since)
+    modified = _there(box, failed) if since is not None else []
+    answers = fetch.Answers(session, _outcome(session, aloud, uid))
+    answers.gone.update(failed)
+    if aloud:
+        yield from news.told(session, box.news(expunges=False), uid)  # new keywords come before their use
+    if aloud or answers.with_modseq:
+        yield from answers.told(places)
+    if modified:
+        names = modified if uid else [box.number(one) for one in modified]
+        return Done("Conditional STORE failed", f"MODIFIED {compact(names).decode()}")
+    return fetch.verdict(answers.gone, uid) if aloud else None
+
+
+def _unchanged_since(session: Session, args: Args) -> int | None:
+    """[SP "(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")"] (RFC 7162 §3.1.3)."""
+    if not args.skip(b" ("):
         return None
-    # new keywords come before their use
-    yield from news.told(box, box.news(expunges=False), uid or session.rev2, session.rev2)
-    answers = fetch.Answers(session, told)
-    answers.gone.update(gone)
-    yield from answers.told(places)
-    return fetch.verdict(answers.gone, uid)
+    name = args.keyword()
+    if name != "UNCHANGEDSINCE":
+        raise Mistake(f"Unknown modifier {name}")
+    since = modseq.since(session, args)
+    args.need(b")")
+    return since
+
+
+def _outcome(session: Session, aloud: bool, uid: bool) -> list[fetch.Item]:
+    """What a STORE tells: not the flags if it is silent, but always the mod-sequence (RFC 7162 §3.1.3)."""
+    items = [fetch.UID] if uid or modseq.quick(session) else []
+    items += [fetch.FLAGS] if aloud else []
+    return items + ([fetch.MODSEQ] if modseq.noted(session) and session.box.highest_modseq else [])
+
+
+def _there(box: Mailbox, uids: Sequence[int]) -> list[int]:
+    """Those that are not gone, ascending."""
+    return sorted(box.changed_since(0, uids))
 
 
 # --- COPY ----------------------------------------------------------------------------

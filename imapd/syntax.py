@@ -173,6 +173,13 @@ class Args:
             raise Mistake("Zero is not allowed here")
         return self.number()
 
+    def mod_sequence(self) -> int:
+        """0 to 2^63-1 (RFC 7162 §7 mod-sequence-valzer)."""
+        digits = self._run(_DIGITS, "Missing mod-sequence")
+        if len(digits) > 19 or int(digits) >> 63:
+            raise Mistake("Number too large")
+        return int(digits)
+
     def sequence_set(self) -> SequenceSet:
         from imapd.sequence import SequenceSet
 

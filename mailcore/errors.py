@@ -25,6 +25,10 @@ class Mistake(MailError):
     """Syntax error."""
 
 
+class UidRequired(Mistake):
+    """Message numbers are not known any more, say UIDs."""
+
+
 class TooLong(Mistake):
     """Line too long."""
 

@@ -18,8 +18,11 @@ A transcript is a header, an empty line, then the talk:
 In S: lines `$name` is bound at first sight and must be the same later, `$` alone stands for
 anything, and \\xNN is an octet.  Without account or login the talk begins after the login.
 
-In C: lines <apop fred secret>, <cram-md5 fred secret> and <scram secret> are what a client makes of the
-`$stamp`, of the `$challenge` in base64, and of that with SCRAM-SHA-256 after the message `n,,n=fred,r=nonce`.
+Two connections to one store are `1C:`, `1S:`, `2C:`, `2S:`; such a talk is played over pipes.
+
+In C: lines <$name> is what was bound; <apop fred secret>, <cram-md5 fred secret> and <scram secret> are
+what a client makes of the `$stamp`, of the `$challenge` in base64, and of that with SCRAM-SHA-256 after the
+message `n,,n=fred,r=nonce`.
 """
 
 from __future__ import annotations
@@ -60,13 +63,15 @@ class Transcript:
         self.secrets = tuple(named["secrets"].split(" ", 1)) if "secrets" in named else None
         self.account = tuple(named["account"].split(" ", 1)) if "account" in named else self.login or self.secrets
         self.greeting = "greeting" in named
-        self.ways = named.get("ways", "inside file pipe").split()
+        spoken = [line for line in talk.splitlines() if line[:2] in ("1C", "1S", "2C", "2S")]
+        self.connections = ["1", "2"] if spoken else [""]
+        self.ways = ["pipe"] if spoken else named.get("ways", "inside file pipe").split()
         unknown = set(named) - {"mailbox", "after", "setting", "login", "account", "secrets", "greeting", "ways"}
         assert not unknown, f"unknown header fields: {unknown}"
         self.steps = self._log_in() + [step for line in talk.splitlines() if (step := _step(line))]
 
     def _log_in(self) -> list[tuple[str, str]]:
-        greeting = [] if self.greeting else [("S", "$")]
+        greeting = [] if self.greeting else [(f"{number}S", "$") for number in self.connections]
         if not self.login:
             return greeting
         user, secret = self.login
@@ -81,11 +86,12 @@ class Transcript:
 def _step(line: str) -> tuple[str, str] | None:
     if not line or line.startswith("#"):
         return None
+    number, line = (line[0], line[1:]) if line[0] in "12" else ("", line)
     who, text = line[0], line[3:]
     assert line[:3] in ("C: ", "C| ", "S: ", "S| ") or line in ("C:", "C|", "S:", "S|"), f"not a step: {line!r}"
     if who == "C":
         text = re.sub(r"\\x([0-9a-f]{2})", lambda octet: chr(int(octet[1], 16)), text) + "\r\n"
-    return who, text
+    return number + who, text
 
 
 class Judge:
@@ -121,6 +127,7 @@ class Judge:
 
     def filled(self, text: str) -> str:
         """A C: line with what a client computes in its place."""
+        text = re.sub(r"<(\$[a-z_]+)>", lambda match: self.bound[match[1]], text)
         return re.sub(r"<(apop|cram-md5|scram) ([^>]+)>", self._computed, text)
 
     def _computed(self, match: re.Match[str]) -> str:
@@ -260,7 +267,34 @@ def _file(transcript: Transcript, ground: Ground, options: list[str], judge: Jud
 
 def _pipe(transcript: Transcript, ground: Ground, options: list[str], judge: Judge) -> None:
     ground.hand_over()
-    server = subprocess.Popen(
+    servers = {number: _started(transcript, ground, options) for number in transcript.connections}
+    killer = threading.Timer(ANSWER_SECONDS, lambda: [server.kill() for server in servers.values()])
+    killer.start()
+    try:
+        for who, text in transcript.steps:
+            server = servers[who[:-1]]
+            assert server.stdin and server.stdout
+            if who.endswith("C"):
+                server.stdin.write(judge.filled(text).encode("latin-1"))
+                server.stdin.flush()
+            else:
+                line = server.stdout.readline()
+                assert line.endswith(b"\r\n"), f"expected {text!r}, the server said {line!r} and no more"
+                judge.check(text, line[:-2].decode("latin-1"))
+        for server in servers.values():
+            _ended(server)
+    finally:
+        killer.cancel()
+        for server in servers.values():
+            assert server.stdout and server.stderr
+            server.kill()
+            server.wait()
+            server.stdout.close()
+            server.stderr.close()
+
+
+def _started(transcript: Transcript, ground: Ground, options: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         _command(transcript, options),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -269,26 +303,12 @@ def _pipe(transcript: Transcript, ground: Ground, options: list[str], judge: Jud
         env={"HOME": str(ground.home)},
         **ground.identity(),  # type: ignore[call-overload]
     )
+
+
+def _ended(server: subprocess.Popen[bytes]) -> None:
     assert server.stdin and server.stdout and server.stderr
-    killer = threading.Timer(ANSWER_SECONDS, server.kill)
-    killer.start()
-    try:
-        for who, text in transcript.steps:
-            if who == "C":
-                server.stdin.write(judge.filled(text).encode("latin-1"))
-                server.stdin.flush()
-            else:
-                line = server.stdout.readline()
-                assert line.endswith(b"\r\n"), f"expected {text!r}, the server said {line!r} and no more"
-                judge.check(text, line[:-2].decode("latin-1"))
-        server.stdin.close()
-        rest = server.stdout.read()
-        assert not rest, f"said more than expected: {rest!r}"
-        assert server.stderr.read() == b""
-        assert server.wait(10) == 0
-    finally:
-        killer.cancel()
-        server.kill()
-        server.wait()
-        server.stdout.close()
-        server.stderr.close()
+    server.stdin.close()
+    rest = server.stdout.read()
+    assert not rest, f"said more than expected: {rest!r}"
+    assert server.stderr.read() == b""
+    assert server.wait(10) == 0

@@ -53,6 +53,11 @@ NAMES = {
     "APPENDLIMIT": ("", AFTER),  # RFC 7889: authenticated.py, the setting append_octets
     "LOGIN-REFERRALS": ("", BEFORE),  # RFC 2221: none is ever given
     "MAILBOX-REFERRALS": ("referrals", AFTER),  # RFC 2193
+    "CONDSTORE": ("condstore", AFTER),  # RFC 7162
+    "QRESYNC": ("qresync", AFTER),  # RFC 7162
+    "OBJECTID": ("objectid", AFTER),  # RFC 8474
+    "SAVEDATE": ("savedate", AFTER),  # RFC 8514
+    "UIDONLY": ("uidonly", AFTER),  # RFC 9586
     "ESEARCH": ("esearch", AFTER),  # RFC 4731
     "SEARCHRES": ("searchres", AFTER),  # RFC 5182
     "PARTIAL": ("partial", AFTER),  # RFC 9394

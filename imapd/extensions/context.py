@@ -88,7 +88,7 @@ class Contexts:
             uids, places = context.without(gone)
             if uids:
                 yield _removed(session, context, uids, places, [bisect_left(before, uid) + 1 for uid in uids])
-        yield from news.told(box, news_, by_uid or session.rev2, session.rev2)
+        yield from news.told(session, news_, by_uid)
         changed = self.look(box)
         if changed:
             for context in self.by_tag.values():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imapd.responses import Status
+from imapd import modseq
+from imapd.responses import Done, Status
 from imapd.selected import by_number, by_uid, command, copied, destination, leave, uid_command
 from imapd.sequence import within
 
@@ -36,4 +37,4 @@ def _move(session: Session, args: Args, places: Sequence[Place]) -> Talk:
         leave(session, target)
     if code:
         yield Status("OK", "Moved", code)
-    return None
+    return Done(code=modseq.code(session) if code else "")

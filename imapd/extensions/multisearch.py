@@ -6,7 +6,7 @@ were not there.
 
 from __future__ import annotations
 
-from imapd import results, search
+from imapd import modseq, results, search
 from imapd.authenticated import command
 from mailcore.errors import MailError, Mistake, Refusal
 
@@ -125,11 +125,12 @@ def _searched(session: Session, args: Args, name: str, wanted: Sequence[results.
     selected = name == SELECTED or session.has_selected(name)
     box: Mailbox = session.box if selected else session.store.open(name, readonly=True)
     try:
-        query = search.Query(args, box, session.settings, session.saved if selected else ())
+        saved = session.saved if selected else ()
+        query = search.Query(args, box, session.settings, saved, not modseq.numberless(session))
         key = search.program(query)
-        found = results.Found(box, True, lambda uids: search.found(key, box, session.settings, uids), query.fuzzy)
+        found = results.Found(box, True, lambda uids: search.found(key, box, session.settings, uids), query)
         if found.uids:
-            data = [item for option in wanted if option.told for item in option.told(found)]
+            data = results.data(session, found, wanted)
             yield results.esearch(session, found, data, mailbox=name or box.name)
         for option in wanted:
             if option.act and (steps := option.act(session, found, wanted)) is not None:

@@ -12,7 +12,7 @@ from mailcore.errors import Mistake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from imapd.fetch import Modifier
+    from imapd.fetch import Asked, Modifier
     from imapd.responses import Data
     from imapd.results import Found
     from imapd.sequence import Place
@@ -57,7 +57,7 @@ def _partial(session: Session, args: Args) -> Option:
     return Option("PARTIAL", told, window.of)
 
 
-def _fetched(session: Session, args: Args) -> Modifier:
+def _fetched(session: Session, args: Args, asked: Asked) -> Modifier:
     """PARTIAL as a FETCH modifier (RFC 9394 §3.3): a window of the messages that there are."""
     if not session.request.name.startswith("UID"):
         raise Mistake("PARTIAL is for UID FETCH")

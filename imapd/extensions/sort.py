@@ -183,9 +183,9 @@ def _sort(session: Session, args: Args, by_uid: bool) -> Talk:
 
     def find() -> results.Found:
         order = sort_criteria(session, args)
-        query = search.Query(args, box, settings, session.saved)
+        query = search.query(session, args, by_uid)
         key = search.charset_program(query)
-        order.found = results.Found(box, by_uid, lambda uids: search.found(key, box, settings, uids), query.fuzzy)
+        order.found = results.Found(box, by_uid, lambda uids: search.found(key, box, settings, uids), query)
         order.found.sort(order.sorted)
         return order.found
 

@@ -45,7 +45,7 @@ def _thread(session: Session, args: Args, by_uid: bool) -> Ready:
     name = args.space().keyword()
     if name not in THREAD_ALG:
         raise Refusal("No such thread type")
-    query = search.Query(args, session.box, session.settings, session.saved)
+    query = search.query(session, args, by_uid)
     found = search.found(search.charset_program(query), session.box, session.settings)
     forest = THREAD_ALG[name](_read(session, found, by_uid))
     return Ready(b"* THREAD%b%b\r\n" % (b" " if forest.roots else b"", threads.written(forest)))

@@ -18,4 +18,4 @@ def uid_expunge(session: Session, args: Args) -> Done:
     places = by_uid(session, args)
     args.end()
     chosen = within(session.box.uids, places)
-    return expunged(session.box.expunge(chosen) if chosen else [])
+    return expunged(session, session.box.expunge(chosen) if chosen else [])

@@ -31,6 +31,8 @@ FIELDS = (
     ("digest", "Q", "what makes this message this message"),
     ("block", "I", "offset of our block of hidden fields from `start`, or where one goes"),
     ("block_octets", "I", "its size, 0 if there is none"),
+    ("modseq", "Q", "mod-sequence (modseq.py)"),
+    ("saved", "q", "when it came into this mailbox, unix seconds; 0: not known yet (modseq.py)"),
 )
 NAMES = tuple(name for name, _, _ in FIELDS)
 CHUNK_ROWS = 1024
@@ -57,6 +59,8 @@ class Columns:
         digest: array[int]
         block: array[int]
         block_octets: array[int]
+        modseq: array[int]
+        saved: array[int]
 
     def __init__(self) -> None:
         for name, kind, _ in FIELDS:

@@ -17,13 +17,13 @@ import os
 from binascii import crc32
 
 from mailcore import log
-from mailcore.store import files
+from mailcore.store import files, modseq
 from mailcore.store.columns import Columns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from mailcore.settings import Settings
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SHARED_HOME = "/var/lib/mailcore"
 OWN_HOME = ".local/state/mailcore"
 NAME = "index.db"
-VERSION = 2
+VERSION = 3
 BUSY_SECONDS = 20
 
 _SCHEMA = """
@@ -46,6 +46,9 @@ CREATE TABLE IF NOT EXISTS text (
     mailbox INTEGER NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (mailbox, kind, number)
 );
+CREATE TABLE IF NOT EXISTS gone (
+    mailbox INTEGER NOT NULL, modseq INTEGER NOT NULL, uids TEXT NOT NULL, PRIMARY KEY (mailbox, modseq)
+);
 """
 
 
@@ -53,10 +56,15 @@ class Record:
     """What the index holds of one mailbox.
 
     `facts` are words without blanks that the format keeps for itself (the file's stamp and the
-    like), `keywords` and `word_sets` (bit masks over keywords) belong to the columns.
+    like), `keywords` and `word_sets` (bit masks over keywords) belong to the columns.  What is
+    about mod-sequences is modseq.py's; `since` is the record as it was saved last, `gone` the UIDs
+    that were there then, and of messages gone up to `forgotten_modseq` nothing is known.
     """
 
-    __slots__ = ("columns", "facts", "generation", "keywords", "uid_next", "uid_validity", "word_sets")
+    __slots__ = (
+        "columns", "facts", "forgotten_modseq", "generation", "gone", "highest_modseq", "keywords", "object_id",
+        "since", "uid_next", "uid_validity", "word_sets",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.generation = 0
@@ -66,6 +74,10 @@ class Record:
         self.keywords: list[str] = []
         self.word_sets: list[int] = [0]
         self.columns = Columns()
+        self.highest_modseq = self.forgotten_modseq = 0
+        self.object_id = ""
+        self.since: Record | None = None
+        self.gone: list[int] = []
 
 
 def find_home(settings: Settings, user: str, home: str) -> str:
@@ -140,7 +152,9 @@ class Index:
             return None
         record = Record()
         record.generation, record.uid_validity, record.uid_next = row[2], row[6], row[7]
-        facts, keywords, sets = row[4].split("\n")
+        facts, keywords, sets, numbers = row[4].split("\n")
+        highest, forgotten, record.object_id = numbers.split(" ")
+        record.highest_modseq, record.forgotten_modseq = int(highest), int(forgotten)
         record.facts = facts.split()
         record.keywords = keywords.split(" ") if keywords else []
         record.word_sets = [int(mask, 16) for mask in sets.split(" ")]
@@ -181,11 +195,18 @@ class Index:
     # --- saving ----------------------------------------------------------------------
 
     def save(self, path: str, record: Record, durable: bool = False) -> bool:
-        """Keep `record`, if nobody saved since its generation (then False); `durable` on the disk, now."""
+        """Keep `record`, if nobody saved since its generation (then False); `durable` on the disk, now.
+
+        What changed gets its mod-sequence here.
+        """
+        modseq.stamp(path, record)
         done: bool | None = self._asked(lambda db: self._save(db, path, record, durable), None)
         if done is None:
             record.generation += 1  # no index any more: the session's memory is all there is
+            record.since = None
             return True
+        if done:
+            record.since = None
         return done
 
     def _save(self, db: sqlite3.Connection, path: str, record: Record, durable: bool) -> bool:
@@ -197,6 +218,7 @@ class Index:
             if self._generation(db, path) != record.generation:
                 db.execute("ROLLBACK")
                 return False
+            self._remember_gone(db, path, record)
             self._write(db, path, record)
             db.execute("COMMIT")
         except BaseException:
@@ -208,7 +230,8 @@ class Index:
 
     def _write(self, db: sqlite3.Connection, path: str, record: Record) -> None:
         summary = "\n".join((
-            " ".join(record.facts), " ".join(record.keywords), " ".join(f"{mask:x}" for mask in record.word_sets)
+            " ".join(record.facts), " ".join(record.keywords), " ".join(f"{mask:x}" for mask in record.word_sets),
+            f"{record.highest_modseq} {record.forgotten_modseq} {record.object_id}",
         ))  # fmt: skip
         counts = (summary, len(record.columns), record.uid_validity, record.uid_next)
         (mailbox,) = db.execute(
@@ -275,6 +298,40 @@ class Index:
         (octets,) = db.execute("SELECT total(length(data)) FROM text WHERE mailbox = ?", (mailbox,)).fetchone()
         return int(octets)
 
+    # --- messages that are gone --------------------------------------------------------
+
+    def gone_since(self, path: str, modseq: int) -> list[int]:
+        """The UIDs of messages that went after a mod-sequence, as far as they are remembered; ascending."""
+        rows = self._asked(
+            lambda db: db.execute(
+                "SELECT uids FROM gone JOIN mailbox ON id = mailbox WHERE path = ? AND modseq > ?", (path, modseq)
+            ).fetchall(),
+            [],
+        )
+        return sorted({uid for (uids,) in rows for uid in _uids(uids)})
+
+    @staticmethod
+    def _remember_gone(db: sqlite3.Connection, path: str, record: Record) -> None:
+        """Keep which messages went with this save, and forget the oldest if that is too much."""
+        found = db.execute("SELECT id FROM mailbox WHERE path = ?", (path,)).fetchone()
+        if found is None:
+            return
+        if record.forgotten_modseq == record.highest_modseq:  # numbered for the first time
+            db.execute("DELETE FROM gone WHERE mailbox = ?", found)
+        if not record.gone:
+            return
+        row = (*found, record.highest_modseq, _spans(record.gone))
+        db.execute("INSERT OR REPLACE INTO gone VALUES (?, ?, ?)", row)
+        octets = 0
+        for number, length in db.execute(
+            "SELECT modseq, length(uids) FROM gone WHERE mailbox = ? ORDER BY modseq DESC", found
+        ).fetchall():
+            octets += length
+            if octets > modseq.GONE_OCTETS:
+                record.forgotten_modseq = number
+                db.execute("DELETE FROM gone WHERE mailbox = ? AND modseq <= ?", (*found, number))
+                return
+
     # --- names -----------------------------------------------------------------------
 
     def forget(self, path: str) -> None:
@@ -294,7 +351,7 @@ class Index:
             db.execute("BEGIN IMMEDIATE")
             moved, former, generation = self._validity(db, old), self._validity(db, new), self._generation(db, old)
             if moved > former:
-                for table in ("chunk", "text"):
+                for table in ("chunk", "text", "gone"):
                     db.execute(f"DELETE FROM {table} WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)", (new,))
                 db.execute("DELETE FROM mailbox WHERE path = ?", (new,))
                 db.execute("UPDATE mailbox SET path = ? WHERE path = ?", (new, old))
@@ -319,7 +376,8 @@ class Index:
         record = Record()
         record.generation, record.uid_validity = self._generation(db, path) or generation, uid_validity
         self._write(db, path, record)
-        db.execute("DELETE FROM text WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)", (path,))
+        for table in ("text", "gone"):
+            db.execute(f"DELETE FROM {table} WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)", (path,))
 
     # --- SQLite ----------------------------------------------------------------------
 
@@ -349,7 +407,7 @@ class Index:
                 if version != VERSION:
                     connection.executescript(
                         f"BEGIN IMMEDIATE; DROP TABLE IF EXISTS mailbox; DROP TABLE IF EXISTS chunk;"
-                        f"DROP TABLE IF EXISTS text; {_SCHEMA}"
+                        f"DROP TABLE IF EXISTS text; DROP TABLE IF EXISTS gone; {_SCHEMA}"
                         f"PRAGMA user_version = {VERSION}; COMMIT;"
                     )
                 os.chmod(path, 0o600)
@@ -390,6 +448,23 @@ def _checked(summary: str, messages: int, uid_validity: int, uid_next: int) -> b
     return f"{summary}\n{messages} {uid_validity} {uid_next}".encode()
 
 
+def _spans(uids: Sequence[int]) -> str:
+    """Ascending UIDs as `first-last` in hex, a blank between."""
+    spans: list[list[int]] = []
+    for uid in uids:
+        if spans and spans[-1][1] == uid - 1:
+            spans[-1][1] = uid
+        else:
+            spans.append([uid, uid])
+    return " ".join(f"{first:x}-{last:x}" if first != last else f"{first:x}" for first, last in spans)
+
+
+def _uids(spans: str) -> Iterator[int]:
+    for span in spans.split():
+        first, _, last = span.partition("-")
+        yield from range(int(first, 16), int(last or first, 16) + 1)
+
+
 def _sane(record: Record) -> bool:
     """Nothing in these columns can lead us astray."""
     columns = record.columns
@@ -400,4 +475,5 @@ def _sane(record: Record) -> bool:
             return False
         before = uid
     words, filed = max(columns.words, default=0), max(columns.filed_words, default=0)
-    return before < record.uid_next and words < sets and filed < sets
+    numbered = max(columns.modseq, default=0) <= record.highest_modseq
+    return before < record.uid_next and words < sets and filed < sets and numbered

@@ -79,10 +79,11 @@ class Incoming:
 class News:
     """What a session has not told its client yet (RFC 3501 §7)."""
 
-    __slots__ = ("changed", "exists", "expunged", "keywords", "recent")
+    __slots__ = ("changed", "exists", "expunged", "keywords", "recent", "vanished")
 
     def __init__(self) -> None:
         self.expunged: list[int] = []  # numbers to be told in this order, each as it is by then
+        self.vanished: list[int] = []  # the uids of the same, ascending
         self.exists: int | None = None
         self.recent: int | None = None
         self.changed: list[int] = []  # numbers (after the expunges) whose flags are others now
@@ -107,6 +108,7 @@ class Mailbox:
     uid_next: int
     keywords: list[str]  # all keywords of the mailbox, in order of first use
     uids: array[int]  # ascending; the view
+    object_id: str  # stays when the mailbox is renamed (RFC 8474 §4)
 
     room: Callable[[int], None] | None = None  # raises OutOfSpace when so many octets more are too many
 
@@ -144,6 +146,18 @@ class Mailbox:
 
     def header(self, uid: int) -> bytes:
         """Its header with the empty line.  Raises Expunged."""
+        raise NotImplementedError
+
+    def modseq(self, uid: int) -> int:
+        """Its mod-sequence (RFC 7162 §3.1).  Raises Expunged."""
+        raise NotImplementedError
+
+    def saved(self, uid: int) -> int:
+        """When it came into this mailbox, unix seconds (RFC 8514).  Raises Expunged."""
+        raise NotImplementedError
+
+    def email_id(self, uid: int) -> str:
+        """The same for the same message in every mailbox (RFC 8474 §5.1).  Raises Expunged."""
         raise NotImplementedError
 
     # --- many messages ---------------------------------------------------------------
@@ -188,6 +202,21 @@ class Mailbox:
         What a text is made of must be what makes a message that message: no flag, no FLEETING field.
         """
 
+    # --- mod-sequences (RFC 7162) ----------------------------------------------------
+
+    @property
+    def highest_modseq(self) -> int:
+        """No message has a higher one, and none that is gone had; 0: none are kept."""
+        raise NotImplementedError
+
+    def changed_since(self, modseq: int, uids: Iterable[int]) -> list[int]:
+        """Those of `uids` that are there and have a higher mod-sequence."""
+        raise NotImplementedError
+
+    def vanished_since(self, modseq: int) -> list[int] | None:
+        """UIDs of messages that are gone, at least all those that went after that; None: they are forgotten."""
+        raise NotImplementedError
+
     # --- counts ----------------------------------------------------------------------
 
     @property
@@ -207,8 +236,13 @@ class Mailbox:
 
     # --- changes ---------------------------------------------------------------------
 
-    def store(self, uids: Iterable[int], change: str, flags: Iterable[str]) -> list[int]:
-        """Add ("+"), remove ("-") or set ("=") flags, durably; the uids that are gone come back."""
+    def store(
+        self, uids: Iterable[int], change: str, flags: Iterable[str], unchanged_since: int | None = None
+    ) -> list[int]:
+        """Add ("+"), remove ("-") or set ("=") flags, durably; the uids that are gone come back.
+
+        So do those with a mod-sequence above `unchanged_since`, which are left alone (RFC 7162 §3.1.3).
+        """
         raise NotImplementedError
 
     def append(self, messages: list[Incoming]) -> list[int]:

@@ -22,6 +22,8 @@ DAY = 784_111_777  # Sun, 06 Nov 1994 08:49:37 GMT
 class FakeBox(Mailbox):
     """Messages are texts; `vanish` is what another session's expunge does."""
 
+    highest_modseq = 0
+
     def __init__(self, *texts: bytes, name: str = "INBOX", readonly: bool = False) -> None:
         self.name = name
         self.readonly = readonly
@@ -37,6 +39,8 @@ class FakeBox(Mailbox):
         self.headers_read: list[int] = []
         self.failure: MailError | None = None
         self.closed = False
+        self.modseqs: dict[int, int] = {}  # counted from 1
+        self.object_id = "F1234"
         self._keywords_told = 0
         self._changed: set[int] = set()
         self._new: list[int] = []
@@ -52,7 +56,12 @@ class FakeBox(Mailbox):
         self.messages[uid], self.marks[uid], self.dates[uid] = text, frozenset(flags), date
         self.keywords += [flag for flag in flags if flag[0] != "\\" and flag not in self.keywords]
         self._new.append(uid)
+        self._numbered(uid)
         return uid
+
+    def _numbered(self, uid: int) -> None:
+        self.highest_modseq += 1
+        self.modseqs[uid] = self.highest_modseq
 
     def vanish(self, *uids: int) -> None:
         for uid in uids:
@@ -60,6 +69,7 @@ class FakeBox(Mailbox):
 
     def flag_elsewhere(self, uid: int, *flags: str) -> None:
         self.marks[uid] = frozenset(flags)
+        self._numbered(uid)
         self._changed.add(uid)
 
     # --- the contract ---
@@ -77,6 +87,18 @@ class FakeBox(Mailbox):
 
     def internal_date(self, uid: int) -> tuple[int, int]:
         return self.dates[self._there(uid)]
+
+    def modseq(self, uid: int) -> int:
+        return self.modseqs[self._there(uid)]
+
+    def saved(self, uid: int) -> int:
+        return self.dates[self._there(uid)][0] + 3600
+
+    def email_id(self, uid: int) -> str:
+        return f"M{sum(self.messages[self._there(uid)])}"
+
+    def changed_since(self, modseq: int, uids: Iterable[int]) -> list[int]:
+        return [uid for uid in uids if uid in self.messages and self.modseqs[uid] > modseq]
 
     def text(self, uid: int) -> bytes:
         self.texts_read.append(uid)
@@ -99,18 +121,22 @@ class FakeBox(Mailbox):
     def first_unseen(self) -> int | None:
         return next((number for number, uid in enumerate(self.uids, 1) if SEEN not in self.marks[uid]), None)
 
-    def store(self, uids: Iterable[int], change: str, flags: Iterable[str]) -> list[int]:
+    def store(
+        self, uids: Iterable[int], change: str, flags: Iterable[str], unchanged_since: int | None = None
+    ) -> list[int]:
         if self.failure:
             raise self.failure
         uids, flags = list(uids), [self._known(flag) for flag in flags]
         self.stores.append((uids, change, flags))
+        failed = set(self.changed_since(unchanged_since, uids)) if unchanged_since is not None else set()
         for uid in uids:
-            if uid in self.messages:
+            if uid in self.messages and uid not in failed:
+                self._numbered(uid)
                 old = self.marks[uid]
                 recent = old & {RECENT}
                 new = {"+": old.union(flags), "-": old.difference(flags), "=": recent.union(flags)}[change]
                 self.marks[uid] = frozenset(new)
-        return [uid for uid in uids if uid not in self.messages]
+        return [uid for uid in uids if uid not in self.messages or uid in failed]
 
     def _known(self, flag: str) -> str:
         if flag.startswith("\\"):
@@ -148,6 +174,7 @@ class FakeBox(Mailbox):
             for number in range(len(self.uids), 0, -1):
                 if self.uids[number - 1] not in self.messages:
                     told.expunged.append(number)
+                    told.vanished.insert(0, self.uids[number - 1])
                     del self.uids[number - 1]
         if self._new:
             self.uids.extend(uid for uid in self._new if uid in self.messages)

@@ -16,6 +16,8 @@ def test_select_tells_all():
         b"* 0 RECENT",
         b"* OK [UIDVALIDITY 1234] UID validity status",
         b"* OK [UIDNEXT 3] Predicted next UID",
+        b"* OK [HIGHESTMODSEQ 2] Highest mod-sequence",
+        b"* OK [MAILBOXID (F1234)] Mailbox id",
         b"* FLAGS ($Junk \\Answered \\Flagged \\Deleted \\Draft \\Seen)",
         b"* OK [PERMANENTFLAGS ($Junk \\* \\Answered \\Flagged \\Deleted \\Draft \\Seen)] Permanent flags",
         b"* OK [UNSEEN 2] First unseen message",

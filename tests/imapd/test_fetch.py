@@ -62,7 +62,7 @@ LABELS = [
 ]  # fmt: skip
 
 MISTAKES = [
-    b"", b"()", b"(ALL)", b"(FLAGS FAST)", b"BOGUS", b"MODSEQ", b"(FLAGS", b"FLAGS)", b"FLAGS UID", b"( FLAGS)",
+    b"", b"()", b"(ALL)", b"(FLAGS FAST)", b"BOGUS", b"(FLAGS", b"FLAGS)", b"FLAGS UID", b"( FLAGS)",
     b"(FLAGS )",
     b"BODY[", b"BODY[FOO]", b"BODY[1.FOO]", b"BODY[MIME]", b"BODY[0]", b"BODY[01]", b"BODY[1.]", b"BODY[.1]",
     b"BODY[1..2]",

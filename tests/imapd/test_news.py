@@ -66,7 +66,7 @@ def test_flags_of_a_message_that_is_gone_are_not_told() -> None:
     told = News()
     told.changed = [1, 2]
     box.vanish(1)
-    said = b"".join(piece for value in news.told(box, told) for piece in encode(value))
+    said = b"".join(piece for value in news.told(FakeSession(box), told) for piece in encode(value))
     assert said == b"* 2 FETCH (FLAGS ())\r\n"
 
 

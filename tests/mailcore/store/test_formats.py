@@ -620,3 +620,73 @@ def test_many_are_read_as_one_by_one(ground):
             (uid, (text := box.text(uid))[0 : len(text)]) for uid in left
         ]
         assert list(box.headers([])) == list(box.texts(gone)) == []
+
+
+# --- mod-sequences ------------------------------------------------------------------------
+
+
+def test_every_change_raises_the_mod_sequence(ground):
+    uids = ground.fill(3)
+    with ground.store().open("a") as box, ground.store().open("a") as other:
+        first = box.highest_modseq
+        assert first > 0 and all(0 < box.modseq(uid) <= first for uid in uids)
+        assert box.changed_since(first, uids) == [] and box.vanished_since(first) == []
+        box.store(uids[:1], "+", [FLAGGED])
+        second = box.highest_modseq
+        assert first < second == box.modseq(uids[0]) and box.changed_since(first, uids) == uids[:1]
+        box.store(uids[:1], "+", [FLAGGED])
+        assert box.highest_modseq == second, "nothing changed"
+        (new,) = box.append([incoming(4)])
+        assert box.modseq(new) == box.highest_modseq > second
+        third = box.highest_modseq
+        box.remove(uids[1:2])
+        assert box.highest_modseq > third and box.vanished_since(third) == uids[1:2]
+        assert box.vanished_since(box.highest_modseq) == [] and box.changed_since(third, box.uids) == []
+        settled(other)
+        assert other.highest_modseq == box.highest_modseq
+        assert [other.modseq(uid) for uid in other.uids] == [box.modseq(uid) for uid in other.uids]
+    with ground.store().open("a", readonly=True) as box:
+        assert box.vanished_since(first) == uids[1:2] and box.changed_since(first, box.uids) == [uids[0], new]
+
+
+def test_store_unchanged_since(ground):
+    uids = ground.fill(3)
+    with ground.store().open("a") as box, ground.store().open("a") as other:
+        known = other.highest_modseq
+        box.store(uids[:1], "+", [FLAGGED])
+        assert other.store(uids, "+", [SEEN], unchanged_since=known) == uids[:1]
+        assert SEEN in other.flags(uids[1]) and SEEN not in other.flags(uids[0])
+        assert other.store(uids, "+", [SEEN], unchanged_since=0) == uids
+
+
+def test_keywords_count_as_changes_and_recent_does_not(ground):
+    uids = ground.fill(2)
+    with ground.store().open("a") as box:
+        known = box.highest_modseq
+    with ground.store().open("a") as box:
+        assert box.highest_modseq == known and not box.recent
+        box.store(uids[:1], "+", ["$Forwarded"])
+        assert box.changed_since(known, uids) == uids[:1]
+
+
+def test_when_messages_were_saved(ground):
+    (uid,) = ground.fill(1)
+    with ground.store().open("a") as box, ground.store().open("b") as target:
+        assert box.internal_date(uid) == WHEN and 0 <= time.time() - box.saved(uid) < 100
+        with pytest.raises(Expunged):
+            box.saved(uid + 1)
+        (_, copied) = box.copy([uid], target)[0]
+        assert 0 <= time.time() - target.saved(copied) < 100
+
+
+def test_what_a_mailbox_is_called_for_good(ground):
+    store = ground.store()
+    with store.open("a") as box, store.open("b") as other:
+        name = box.object_id
+        assert name and name != other.object_id
+    store.rename("a", "c")
+    with store.open("c") as box:
+        assert box.object_id == name
+    store.create("a")
+    with store.open("a") as box:
+        assert box.object_id not in ("", name)

@@ -27,7 +27,7 @@ def record(rows=3000):
         made.columns.uid.append(2 * row + 1)
         for name, value in (("start", row * 1000), ("words", row % 3), ("zone", -60), ("digest", row << 40)):
             getattr(made.columns, name).append(value)
-        for name in ("flags", "filed", "line", "header", "length", "octets", "date"):
+        for name in ("flags", "filed", "line", "header", "length", "octets", "date", "modseq", "saved"):
             getattr(made.columns, name).append(row % 200)
         made.columns.block.append(1)
         made.columns.filed_words.append(2)

@@ -17,6 +17,7 @@ from mailcore.store.formats.mbox.flags import bits_and_mask, change_rows
 from mailcore.store.formats.mbox.followed import SOON_SECONDS, Current
 from mailcore.store.formats.mbox.gathered import Gathered
 from mailcore.store.formats.mbox.messages import Messages
+from mailcore.store.formats.mbox.numbered import Numbered
 from mailcore.store.formats.mbox.scan import NEVER, NULS, scan
 from mailcore.store.formats.mbox.stored import Stored
 from mailcore.store.formats.mbox.writing import Writing, unbased, unfiled
@@ -35,7 +36,7 @@ LAZY_OCTETS = 4 * 1024 * 1024  # so much is rewritten at open; more waits for a 
 _DELETED = bytes(bool(bits & block.DELETED) for bits in range(256))
 
 
-class Box(Messages):
+class Box(Messages, Numbered):
     """One session's view of an mbox."""
 
     def __init__(
@@ -52,7 +53,9 @@ class Box(Messages):
             raise
     # --- flags -------------------------------------------------------------------------
 
-    def store(self, uids: Iterable[int], change: str, flags: Iterable[str]) -> list[int]:
+    def store(
+        self, uids: Iterable[int], change: str, flags: Iterable[str], unchanged_since: int | None = None
+    ) -> list[int]:
         self._must_write()
         wanted = list(uids)
         with self._current():
@@ -60,12 +63,16 @@ class Box(Messages):
             words = identity.Words(record)
             bits, mask = bits_and_mask(words, flags)
             rows = [row for uid in wanted if (row := self._row(uid)) >= 0]
+            failed = [uid for uid in wanted if self._row(uid) < 0]
+            if unchanged_since is not None:
+                numbers = record.columns.modseq
+                failed += [record.columns.uid[row] for row in rows if numbers[row] > unchanged_since]
+                rows = [row for row in rows if numbers[row] <= unchanged_since]
             changed = change_rows(record, words, rows, change, bits, mask)
             if changed:
                 self._write(record, changed)
-            gone = [uid for uid in wanted if self._row(uid) < 0]
         self._view.knows(self._record.columns, changed)
-        return gone
+        return failed
 
     # --- writing -----------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ LAST_UID = 1 << 31  # a file's word is taken up to here, so that half the number
 ANEW_UID = 0xF0000000  # who opens a mailbox that has come so far numbers it anew
 END_UID = 0xFFFFFFFF  # UIDNEXT must be a number of 32 bits, too (RFC 3501 §9 nz-number)
 LAST_VALIDITY = 0xFFFF0000  # so that a higher one can follow
+UNSCANNED = ("uid", "flags", "words", "filed_words", "modseq", "saved")  # columns that a scan leaves empty
 KEYWORDS_FROM_FILE = 1000  # more names than that, a file does not bring along
 
 _KEYWORD = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}")  # RFC 3501 §9 atom
@@ -100,7 +101,7 @@ def merge(base: Record, found: Scan, trust: str) -> tuple[Record, bool]:
     words = Words(record)
     rows = _matches(base.columns, found)
     columns = found.columns
-    for name in ("uid", "flags", "words", "filed_words"):
+    for name in UNSCANNED:
         getattr(columns, name).frombytes(bytes(getattr(columns, name).itemsize * len(rows)))
     given = False
     last, end = 0, record.uid_next
@@ -134,7 +135,7 @@ def merge_tail(
         return None
     record = follower(base)
     words = Words(record)
-    for name in ("uid", "flags", "words", "filed_words"):
+    for name in UNSCANNED:
         column = getattr(tail, name)
         column.frombytes(bytes(column.itemsize * len(tail)))
     for place in range(skip, len(tail)):
@@ -158,11 +159,15 @@ def _mine(columns: Columns, place: int, facts: tuple[int, int, int]) -> None:
     columns.uid[place] = uid
     columns.flags[place] = columns.filed[place] = flags | block.NUMBERED
     columns.words[place] = columns.filed_words[place] = words
+    columns.saved[place] = int(time())
 
 
 def _follower(base: Record) -> Record:
     """A record that comes after `base`, without columns."""
     record = Record()
+    record.since = base.since or base
+    record.highest_modseq, record.forgotten_modseq = base.highest_modseq, base.forgotten_modseq
+    record.object_id = base.object_id
     record.generation = base.generation
     record.uid_validity, record.uid_next = base.uid_validity, base.uid_next
     record.facts = list(base.facts)

@@ -90,6 +90,7 @@ class View:
         if not gone:
             return
         self.recent.difference_update([self.uids[index] for index in gone])
+        news.vanished = [self.uids[index] for index in gone]
         news.expunged = [index + 1 - told for told, index in enumerate(gone)]
         keep = bytearray(b"\1") * len(self.uids)
         for index in gone:

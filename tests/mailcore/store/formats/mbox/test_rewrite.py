@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mailcore.store.formats.mbox import block
+from mailcore.store.formats.mbox import block, identity
 from mailcore.store.formats.mbox.rewrite import Change, Draft
 from mailcore.store.formats.mbox.scan import scan
 
@@ -36,7 +36,7 @@ def change(tmp_path):
             columns = scan(fd, 0, len(data)).columns
         finally:
             os.close(fd)
-        for name in ("uid", "flags", "words", "filed_words"):
+        for name in identity.UNSCANNED:
             getattr(columns, name).extend([0] * len(columns))
         for row in range(len(columns)):
             columns.uid[row] = row + 1
