@@ -88,7 +88,7 @@ def _rebuild(known: Index, path: str, settings: Settings, user: str) -> None:
         return
     known.drop_texts(path)
     with mbox.Box(path, path, settings, True, False, known, user) as box:
-        session: Any = SimpleNamespace(box=box, settings=settings, rev2=False)
+        session: Any = SimpleNamespace(box=box, settings=settings, rev2=False, enabled=frozenset())
         answers = fetch.Answers(session, [fetch.ENVELOPE, fetch.BODYSTRUCTURE])
         with click.progressbar(length=len(box), label=os.path.basename(path)) as bar:
             for first in range(0, len(box), BLOCK_MESSAGES):
