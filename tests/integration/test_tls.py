@@ -292,7 +292,8 @@ def test_aborted_handshakes_leave_nothing(servers):
             sock.sendall(hello[: number * len(hello) // count])
     wait_for(lambda: all(_is_keeper(pid) for pid in servers.family()), "the last gatekeeper to end")
     assert descriptors(daemons | servers.family()) == before[0]
-    assert not {name for name in set(os.listdir("/tmp")) - before[1] if "mailcore" in name}
+    left = {name for name in set(os.listdir("/tmp")) - before[1] if "mailcore" in name}
+    assert not {name for name in left if not name.startswith(("mailcore-tree-", "mailcore-demo-"))}  # other test runs
 
 
 def _is_keeper(pid: int) -> bool:
