@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import os
 
-from mailcore.login import passwords, secrets
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailcore.login.accounts import Peer
@@ -33,13 +31,10 @@ def survey(settings: Settings, peer: Peer, purpose: str) -> list[str]:
     if purpose == "poppassd":
         peer.sources = frozenset((CHANGE,))
         return []
-    complaints = []
+    complaints: list[str] = []
     found = set()
-    try:
-        if settings.cram_md5_file and secrets.ready(settings.cram_md5_file):
-            found |= {SECRETS, VERIFIERS}
-    except secrets.Unusable as error:
-        complaints.append(f"{error}: APOP and CRAM-MD5 are off")
+    if settings.cram_md5_file and _is_there(settings.cram_md5_file) and _is_ready(settings.cram_md5_file, complaints):
+        found |= {SECRETS, VERIFIERS}
     if settings.passwd_file and not (SECRETS in found and settings.cram_md5_only) and _has_verifiers(settings):
         found.add(VERIFIERS)
     if purpose == "imap" and settings.anonymous_user and os.path.exists(settings.anonymous_file):
@@ -53,8 +48,31 @@ def survey(settings: Settings, peer: Peer, purpose: str) -> list[str]:
     return complaints
 
 
+def _is_there(path: str) -> bool:
+    """Most hosts have no such file, and their cold starts need not load who would read it."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass  # whatever is wrong with it, `_is_ready` says
+    return True
+
+
+def _is_ready(path: str, complaints: list[str]) -> bool:
+    from mailcore.login import secrets
+
+    try:
+        return secrets.ready(path)
+    except secrets.Unusable as error:
+        complaints.append(f"{error}: APOP and CRAM-MD5 are off")
+        return False
+
+
 def _has_verifiers(settings: Settings) -> bool:
     """The passwd-file holds something for SCRAM; one that must not be believed holds nothing."""
+    from mailcore.login import passwords
+
     try:
         text = passwords.text(settings.passwd_file)
     except passwords.Unusable:

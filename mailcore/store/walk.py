@@ -55,25 +55,30 @@ class Walk:
     def _entries_of(self, directory: str, above: str, state: int) -> list[tuple[str, str, os.stat_result]]:
         """What may be told of a directory, sorted; files only those that match."""
         found = []
+        for entry in self._scanned(directory):
+            if not above and entry.name.upper() == INBOX and entry.name != INBOX:
+                continue  # can never be opened: the name means the spool file
+            if not self._wanted(entry, state):
+                continue
+            stat = self._store.shown(entry, self.root)
+            if stat is not None and not (above + entry.name == INBOX and not S_ISDIR(stat.st_mode)):
+                found.append((entry.name, entry.path, stat))
+        found.sort()
+        return found
+
+    def _scanned(self, directory: str) -> Iterator[os.DirEntry[str]]:
+        """A directory's entries as the system has them, until the limit of the whole walk cuts them."""
         try:
             entries = os.scandir(directory)
         except OSError:
-            return []  # gone, or not ours to read
+            return  # gone, or not ours to read
         with entries:
             for entry in entries:
                 self._entries -= 1
                 if self._entries < 0:
                     self.cut = True
-                    break
-                if not above and entry.name.upper() == INBOX and entry.name != INBOX:
-                    continue  # can never be opened: the name means the spool file
-                if not self._wanted(entry, state):
-                    continue
-                stat = self._store.shown(entry, self.root)
-                if stat is not None and not (above + entry.name == INBOX and not S_ISDIR(stat.st_mode)):
-                    found.append((entry.name, entry.path, stat))
-        found.sort()
-        return found
+                    return
+                yield entry
 
     def _wanted(self, entry: os.DirEntry[str], state: int) -> bool:
         """Whether an entry is worth a stat and a look into the file."""
@@ -83,19 +88,8 @@ class Walk:
             return False
 
     def children(self, directory: str) -> str:
-        try:
-            entries = os.scandir(directory)
-        except OSError:
-            return "\\HasNoChildren"
-        with entries:
-            for entry in entries:
-                self._entries -= 1
-                if self._entries < 0:
-                    self.cut = True
-                    break
-                if self._store.shown(entry, self.root) is not None:
-                    return "\\HasChildren"
-        return "\\HasNoChildren"
+        shown = any(self._store.shown(entry, self.root) is not None for entry in self._scanned(directory))
+        return "\\HasChildren" if shown else "\\HasNoChildren"
 
 
 def marked(found: os.stat_result) -> str:
