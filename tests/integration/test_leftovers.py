@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.machine import Daemon, Line, children, descriptors, free_port, launcher, need, wait_for
+from tests.integration.machine import (
+    Daemon,
+    Line,
+    children,
+    descriptors,
+    free_port,
+    launcher,
+    need,
+    need_root,
+    wait_for,
+)
 
 ABORTS = 500  # for each server
 WAYS = {
@@ -30,6 +40,7 @@ def temporary() -> set[str]:
 
 @pytest.mark.parametrize("server", WAYS)
 def test_nothing_is_left(tmp_path, server):
+    need_root()
     port = free_port()
     program = launcher(tmp_path / server, server, "-o", "login_delay_seconds=0")
     (tmp_path / "inetd.conf").write_text(f"127.0.0.1:{port} stream tcp wait root {program} {server}\n")
