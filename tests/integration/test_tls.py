@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import need
+from tests.conftest import need, need_root
 from tests.integration.machine import PASSWORD, Daemon, Line, children, free_port, launcher, status, wait_for
 from tests.mailcore.login.test_tls import make_authority, vouched
 from tests.playground import certificate
@@ -68,6 +68,8 @@ class Servers:
 
 @pytest.fixture(scope="module", params=["inetd", "listen"])
 def servers(request, tmp_path_factory):
+    if request.param == "inetd":
+        need_root()
     path = tmp_path_factory.mktemp(f"tls-{request.param}")
     for parent in (path, path.parent):
         parent.chmod(0o755)
@@ -281,6 +283,7 @@ def descriptors(pids: set[int]) -> int:
 
 def test_aborted_handshakes_leave_nothing(servers):
     """S44: no process, no descriptor, no file."""
+    need_root()
     count = ABORTS if servers.mode == "listen" else ABORTS // 10
     s_client(servers.imaps, say="a LOGOUT\n")
     wait_for(lambda: all(_is_keeper(pid) for pid in servers.family()), "quiet")
@@ -423,6 +426,7 @@ def test_a_certificate_that_comes_later_needs_no_restart(bare, tmp_path):
 
 def test_the_well_known_ports_need_no_option(tmp_path):
     """The lines of inetd.conf.sample as they stand, the certificate apart."""
+    need_root()
     tmp_path.chmod(0o755)
     certificate(tmp_path)
     word = f"tls_directory={tmp_path}"

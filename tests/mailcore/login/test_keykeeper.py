@@ -12,6 +12,7 @@ import pytest
 from mailcore.login import channel, keykeeper
 from mailcore.login.accounts import Peer
 from mailcore.settings import Settings
+from tests.conftest import need_root
 from tests.mailcore.login.parrot import SERVICE
 from tests.mailcore.login.test_tls import context
 from tests.playground import certificate
@@ -86,6 +87,7 @@ def test_one_that_nobody_waits_for_ends(keeper):
 
 
 def test_it_keeps_no_descriptor(keeper):
+    need_root()
     before = None
     for _ in range(3):
         client, ours, clear, pidfd = ask(keeper)
