@@ -4,8 +4,9 @@ What lives here: how each key looks at a message, and keys made of keys.  What d
 grammar (search.py) and strings (mailcore.message.needle).
 
 A `Key` knows how much it costs, `test`, which judges one message, and, if it can be done without
-reading messages, `narrow`, which picks from many UIDs at once.  Keys side by side are asked in the
-order of their cost, so text is read only where nothing cheaper said no.
+reading messages, `narrow`, which picks from many UIDs at once; `bounds` says what is sure without
+reading.  Keys side by side are asked in the order of their cost, so text is read only where nothing
+cheaper said no.
 
 BODY and TEXT look at text parts, at the headers of parts and at enclosed messages; never at what is
 no text.
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     Test = Callable[[Message], bool]
     Narrow = Callable[[Mailbox, Sequence[int]], list[int]]
+    Bounds = tuple[set[int], set[int]]
 
 FREE, FLAG, COLUMN, HEADER, TEXT = 0, 1, 2, 20, 1000  # what a key costs, compared with the others
 
@@ -52,6 +54,16 @@ class Key:
         self.depth = 0  # of keys in it
         self.narrow = narrow
         self.test = test
+
+    def bounds(self, box: Mailbox, uids: Sequence[int], form: str) -> Bounds:
+        """Those of these that surely fit, and those that perhaps do, the sure ones among them.
+
+        `form` is that of the texts which the text index knows (document.py).  May raise Expunged.
+        """
+        if self.narrow is None:
+            return set(), set(uids)
+        fit = set(self.narrow(box, uids))
+        return fit, fit
 
 
 # --- keys that need no message -------------------------------------------------------
@@ -140,9 +152,22 @@ def _written(address: object) -> bytes:
 # --- keys that need the text ---------------------------------------------------------
 
 
+class TextKey(Key):
+    """A key about text: of most messages the text index knows that they do not fit."""
+
+    __slots__ = ("_needle",)
+
+    def __init__(self, needle: Needle, test: Test) -> None:
+        super().__init__(TEXT, test)
+        self._needle = needle
+
+    def bounds(self, box: Mailbox, uids: Sequence[int], form: str) -> Bounds:
+        return set(), set(uids) - box.without(form, [part.folded for part in self._needle.parts])
+
+
 def body(needle: Needle) -> Key:
     """The string is in the body (RFC 3501 §6.4.4 BODY)."""
-    return Key(TEXT, lambda message: _possible(message, needle) and _in_body(message, needle))
+    return TextKey(needle, lambda message: _possible(message, needle) and _in_body(message, needle))
 
 
 def text(needle: Needle) -> Key:
@@ -151,7 +176,7 @@ def text(needle: Needle) -> Key:
     def test(message: Message) -> bool:
         return _possible(message, needle) and (needle.in_field(message.short_header) or _in_body(message, needle))
 
-    return Key(TEXT, test)
+    return TextKey(needle, test)
 
 
 def _possible(message: Message, needle: Needle) -> bool:
@@ -189,26 +214,35 @@ def _on_one_line(text: bytes, octets: bytes) -> bool:
 
 
 def _in_body(message: Message, needle: Needle) -> bool:
+    for header, part in pieces(message):
+        if needle.in_field(header) if part is None else _in_part(message, part, needle):
+            return True
+    return False
+
+
+def pieces(message: Message) -> Iterator[tuple[bytes, Part | None]]:
+    """What of a body is looked into, in its order: headers of parts, and parts that are text."""
     root = message.outline
     waiting = [root]
     limit: int = message.settings.header_octets
     while waiting:
         part = waiting.pop()
         if part is not root:
-            header = message.text[part.header_start : min(part.header_end, part.header_start + limit)]
-            if needle.in_field(header):
-                return True
+            yield message.text[part.header_start : min(part.header_end, part.header_start + limit)], None
         if part.message is not None:
             waiting.append(part.message)
         elif part.parts:
             waiting.extend(reversed(part.parts))
-        elif part.type.upper() == b"TEXT" and _in_part(message, part, needle):
-            return True
-    return False
+        elif part.type.upper() == b"TEXT":
+            yield b"", part
+
+
+def charset_of(part: Part) -> bytes:
+    return next((value for name, value in part.params if name.lower() == b"charset"), b"")
 
 
 def _in_part(message: Message, part: Part, needle: Needle) -> bool:
-    charset = next((value for name, value in part.params if name.lower() == b"charset"), b"")
+    charset = charset_of(part)
     rest = b""  # the end of the window before: a match may lie across
     for window in _windows(message, part.header_end, part.body_end):
         data = rest + decode.transfer(window, part.encoding)
@@ -255,6 +289,16 @@ class Compound(Key):
         if self._test is None:
             self._test = asked(self)
         return self._test(message)
+
+    def bounds(self, box: Mailbox, uids: Sequence[int], form: str) -> Bounds:
+        if self.depth > _SHALLOW:
+            return set(), set(uids)
+        sure, perhaps = zip(*[key.bounds(box, uids, form) for key in self.keys], strict=True)
+        if self.kind == "AND":
+            return set.intersection(*sure), set.intersection(*perhaps)
+        if self.kind == "OR":
+            return set.union(*sure), set.union(*perhaps)
+        return set(uids) - perhaps[0], set(uids) - sure[0]
 
 
 def every(keys: Sequence[Key]) -> Key:

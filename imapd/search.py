@@ -10,8 +10,8 @@ each kind of cost, and a message is read once in each.
 
 from __future__ import annotations
 
+from imapd import document, modseq
 from imapd import message as messages
-from imapd import modseq
 from imapd.criteria import (
     TEXT,
     Compound,
@@ -38,7 +38,7 @@ from mailcore.store.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, RECENT, SE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from imapd.criteria import Key, Test
     from imapd.message import Message
@@ -277,17 +277,34 @@ def found(key: Key, box: Mailbox, settings: Settings, uids: Sequence[int] | None
     for part in keys:
         if part.narrow is not None:
             uids = _narrowed(part, box, uids, settings)
-    dear = [part for part in keys if part.narrow is None]
-    for some, whole in (
-        ([part for part in dear if part.cost < TEXT], False),
-        ([part for part in dear if part.cost >= TEXT], True),
-    ):
-        if some:
-            key = every(some)
-            fits = asked(key)
-            read = messages.read(box, uids, settings, whole, None if whole else key.names)
-            uids = [message.uid for message in read if _fits(fits, message)]
+    near = [part for part in keys if part.narrow is None and part.cost < TEXT]
+    deep = [part for part in keys if part.narrow is None and part.cost >= TEXT]
+    sure: set[int] = set()
+    if deep:
+        sure, perhaps = _bounds(every(deep), box, uids, settings)
+        uids = [uid for uid in uids if uid in perhaps]
+    if near:
+        key = every(near)
+        uids = _read(key, messages.read(box, uids, settings, False, key.names))
+    if deep:
+        doubtful = [uid for uid in uids if uid not in sure]
+        read = messages.read(box, doubtful, settings, True)
+        sure.update(_read(every(deep), document.Learner(box, doubtful, settings).listening(read)))
+        uids = [uid for uid in uids if uid in sure]
     return list(uids)
+
+
+def _bounds(key: Key, box: Mailbox, uids: Sequence[int], settings: Settings) -> tuple[set[int], set[int]]:
+    try:
+        return key.bounds(box, uids, document.form(settings))
+    except Expunged:
+        return set(), set(uids)
+
+
+def _read(key: Key, read: Iterable[Message]) -> list[int]:
+    """The UIDs of those that fit."""
+    fits = asked(key)
+    return [message.uid for message in read if _fits(fits, message)]
 
 
 def _narrowed(key: Key, box: Mailbox, uids: Sequence[int], settings: Settings) -> list[int]:

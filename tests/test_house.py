@@ -33,7 +33,7 @@ THIRD_PARTY_DOORS = {
     "OpenSSL": {"mailcore.login.tls"},
     "cryptography": {"mailcore.tools.cert"},
     "click": {"mailcore.options", *(f"mailcore.tools.{word}" for word in WORDS)},
-    "sqlite3": {"mailcore.store.index"},
+    "sqlite3": {"mailcore.store.database"},
     "syslog": {"mailcore.log"},
 }
 NEVER = {"email", "mailbox", "imaplib", "poplib", "asyncio", "dataclasses", "logging", "pickle", "subprocess", "enum"}

@@ -62,6 +62,27 @@ class Needle:
         return self.folded in _folded(decode.charset(data, charset.decode("ascii", "replace")))
 
 
+# --- text to look into -----------------------------------------------------------------
+
+
+def field_text(value: bytes) -> str:
+    """A header field, or a whole header, as text that has each string which `in_field` finds there."""
+    value = unfolded(value)
+    if b"=?" not in value and value.isascii():
+        return capitals(value).decode()
+    lines = value.split(b"\n")
+    encoded = [line for line in lines if b"=?" in line or not line.isascii()]
+    plain_ones = [line for line in lines if b"=?" not in line and line.isascii()]
+    return _folded(decode.words(b"\n".join(encoded))) + "\0" + capitals(b"\n".join(plain_ones)).decode()
+
+
+def part_text(data: bytes, charset: bytes) -> str:
+    """The same for `in_text`."""
+    if data.isascii() and superset(charset):
+        return plain(data).decode()
+    return _folded(decode.charset(data, charset.decode("ascii", "replace")))
+
+
 def capitals(data: bytes) -> bytes:
     """ASCII text in capitals; white space is a blank."""
     return data.translate(_UPPER)

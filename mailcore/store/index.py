@@ -1,14 +1,15 @@
 """The index: what is known of mailboxes between sessions, in one SQLite file for each user.
 
-What lives here: the only door to sqlite3, and the home where journals lie too.  What does
-not: any truth.  Messages, flags and UIDs are in the mailbox; who deletes the index, or finds
-it damaged, loses time (and what is said of strangers' fields in identity.py: a mailbox that is
-not known any more is taken over as it is).
+What lives here: what its tables hold, and the home where journals lie too.  What does
+not: SQLite's file (database.py), and any truth.  Messages, flags and UIDs are in the mailbox; who
+deletes the index, or finds it damaged, loses time (and what is said of strangers' fields in
+identity.py: a mailbox that is not known any more is taken over as it is).
 
 A mailbox is one summary row and its columns in blobs of 1024 messages (store/columns.py); a
 row for each message would cost a hundred times as much to load.  Texts that were made of messages
-lie in blobs of their own (remembered.py).  Whatever SQLite complains about is logged once and
-answered by an index in memory, so that a session never fails here.
+lie in blobs of their own (remembered.py), what SEARCH TEXT needs in a file of its own (textindex.py).
+Whatever SQLite complains about is logged once and answered by an index in memory, so that a session
+never fails here.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ import os
 from binascii import crc32
 
 from mailcore import log
-from mailcore.store import files, modseq
+from mailcore.store import modseq
 from mailcore.store.columns import Columns
+from mailcore.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
+    from collections.abc import Iterator, Sequence
 
     from mailcore.settings import Settings
+    from mailcore.store.textindex import TextIndex
 
 SHARED_HOME = "/var/lib/mailcore"
 OWN_HOME = ".local/state/mailcore"
 NAME = "index.db"
 VERSION = 3
-BUSY_SECONDS = 20
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS mailbox (
@@ -102,27 +103,37 @@ def _made(path: str) -> str:
     return path if os.access(path, os.W_OK | os.X_OK) else ""
 
 
-def preload() -> None:
-    """Import sqlite3 now, so that the forks of a listener need not."""
-    import sqlite3  # noqa: F401
-
-
-class Index:
+class Index(Database):
     """The index of one user, opened when it is first asked."""
 
+    name = NAME
+    version = VERSION
+    tables = ("mailbox", "chunk", "text", "gone")
+    schema = _SCHEMA
+
     def __init__(self, settings: Settings, user: str, home: str) -> None:
-        self.home = find_home(settings, user, home)
-        self._connection: sqlite3.Connection | None = None
+        super().__init__(find_home(settings, user, home))
         self._saved: dict[str, list[int]] = {}  # path: checksums of the chunks that lie there
-        self._broken = not self.home
         self._durable: bool | None = None
+        self._settings = settings
+        self._full_text: TextIndex | None = None
         if not self.home:
             log.warning("no directory for an index: mailboxes are read only")
 
     @property
-    def lasting(self) -> bool:
-        """What is saved is there in the next session."""
-        return not self._broken
+    def full_text(self) -> TextIndex | None:
+        """The text index, if it is wanted: by the setting, or because `mailcore index --text` made one."""
+        if self._full_text is None and self.lasting:
+            from mailcore.store.textindex import NAME, TextIndex
+
+            if self._settings.text_index or os.path.exists(os.path.join(self.home, NAME)):
+                self._full_text = TextIndex(self.home, self._settings.text_index_octets)
+        return self._full_text
+
+    def close(self) -> None:
+        super().close()
+        if self._full_text is not None:
+            self._full_text.close()
 
     # --- asking ----------------------------------------------------------------------
 
@@ -187,10 +198,10 @@ class Index:
         rows: list[tuple[str, int, bytes]] = self._asked(lambda db: db.execute(question, (path,)).fetchall(), [])
         return rows
 
-    def sound(self) -> bool:
-        """SQLite's own opinion of the file."""
-        said = self._asked(lambda db: db.execute("PRAGMA integrity_check").fetchall(), [])
-        return bool(said == [("ok",)])
+    def messages(self) -> int:
+        """How many messages all mailboxes that are known have together."""
+        question = "SELECT total(messages) FROM mailbox"
+        return int(self._asked(lambda db: db.execute(question).fetchone()[0], 0))
 
     # --- saving ----------------------------------------------------------------------
 
@@ -378,69 +389,6 @@ class Index:
         self._write(db, path, record)
         for table in ("text", "gone"):
             db.execute(f"DELETE FROM {table} WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)", (path,))
-
-    # --- SQLite ----------------------------------------------------------------------
-
-    def _asked(self, question: Callable[[Any], Any], otherwise: Any) -> Any:
-        """What `question` finds out, or `otherwise` when the index is of no use."""
-        if self._broken:
-            return otherwise
-        import sqlite3
-
-        try:
-            if self._connection is None:
-                self._connection = self._opened()
-            return question(self._connection)
-        except (sqlite3.Error, OSError, ValueError, OverflowError, IndexError, TypeError) as error:
-            self._give_up(error)
-            return otherwise
-
-    def _opened(self) -> sqlite3.Connection:
-        import sqlite3
-
-        path = os.path.join(self.home, NAME)
-        for again in (True, False):
-            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=32)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                (version,) = connection.execute("PRAGMA user_version").fetchone()
-                if version != VERSION:
-                    connection.executescript(
-                        f"BEGIN IMMEDIATE; DROP TABLE IF EXISTS mailbox; DROP TABLE IF EXISTS chunk;"
-                        f"DROP TABLE IF EXISTS text; DROP TABLE IF EXISTS gone; {_SCHEMA}"
-                        f"PRAGMA user_version = {VERSION}; COMMIT;"
-                    )
-                os.chmod(path, 0o600)
-                return connection
-            except sqlite3.DatabaseError as error:
-                connection.close()
-                if not again or isinstance(error, sqlite3.OperationalError):
-                    raise
-                log.warning(f"index of {log.clean(self.home)} is damaged and made anew: {error}")
-                self._discard()
-        raise sqlite3.DatabaseError("unreachable")
-
-    def _discard(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            try:
-                files.remove(os.path.join(self.home, NAME + suffix))
-            except FileNotFoundError:
-                pass
-
-    def _give_up(self, error: Exception) -> None:
-        """This session goes on without an index; a damaged one is thrown away for the next."""
-        log.warning(f"index of {log.clean(self.home)} is of no use: {error}")
-        self._broken = True
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if type(error).__name__ == "DatabaseError":
-            self._discard()
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 def _checked(summary: str, messages: int, uid_validity: int, uid_next: int) -> bytes:

@@ -42,6 +42,8 @@ FLEETING = frozenset((b"CONTENT-LENGTH", b"LINES", b"STATUS"))
 
 PIECE_OCTETS = 1024 * 1024
 
+ANYTHING = "\2\2\2"  # the text, for the text index, of a message that may have any string in it
+
 
 class Incoming:
     """A message on its way into a mailbox (APPEND, COPY).
@@ -201,6 +203,21 @@ class Mailbox:
 
         What a text is made of must be what makes a message that message: no flag, no FLEETING field.
         """
+
+    # --- the text index (store/textindex.py) -------------------------------------------
+    # `form` says how the text was taken out of messages: what was learned in another one does not count
+
+    def without(self, form: str, strings: Sequence[str]) -> set[int]:
+        """UIDs of messages that surely do not have all of these strings in their text."""
+        return set()
+
+    def unlearned(self, form: str, uids: Iterable[int]) -> set[int]:
+        """Those of these whose text `learn` wants."""
+        return set()
+
+    def learn(self, form: str, documents: list[tuple[int, str]]) -> bool:
+        """Take UIDs and texts, of what was read since `unlearned` was asked; False: no more now."""
+        return False
 
     # --- mod-sequences (RFC 7162) ----------------------------------------------------
 

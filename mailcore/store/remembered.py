@@ -62,7 +62,7 @@ class Chunk:
         place = bisect_left(self.uid, uid)
         if place == len(self.uid) or self.uid[place] != uid:
             return None
-        if _marks(columns, uid) != (self.digest[place], self.octets[place]):
+        if marks(columns, uid) != (self.digest[place], self.octets[place]):
             return None
         return self.data[self.ends[place] : self.ends[place + 1]]
 
@@ -73,12 +73,12 @@ class Chunk:
         pieces = []
         end = 0
         for uid in sorted(texts):
-            marks = _marks(columns, uid)
-            if marks is None:
+            mark = marks(columns, uid)
+            if mark is None:
                 continue
             chunk.uid.append(uid)
-            chunk.digest.append(marks[0])
-            chunk.octets.append(marks[1])
+            chunk.digest.append(mark[0])
+            chunk.octets.append(mark[1])
             pieces.append(texts[uid])
             end += len(texts[uid])
             chunk.ends.append(end)
@@ -114,7 +114,7 @@ class Chunk:
         return chunk
 
 
-def _marks(columns: Columns, uid: int) -> tuple[int, int] | None:
+def marks(columns: Columns, uid: int) -> tuple[int, int] | None:
     """By what a message is known to be the one of which a text was made."""
     row = bisect_left(columns.uid, uid)
     if row == len(columns.uid) or columns.uid[row] != uid:
@@ -166,7 +166,7 @@ class Remembered:
         same = self._asked is columns
         for uid, text in pairs:
             # what changed meanwhile may have been read as it was, or as it is
-            if len(text) <= TEXT_OCTETS and (same or _marks(columns, uid) == _marks(self._asked, uid)):
+            if len(text) <= TEXT_OCTETS and (same or marks(columns, uid) == marks(self._asked, uid)):
                 waiting[uid] = text
                 self._waiting_octets += len(text)
 

@@ -1,17 +1,18 @@
 """`mailcore index`: what the index of a user holds, whether it is sound, and its texts made anew.
 
-What lives here: the words of the command.  What does not: the index (store/index.py) and what is
-in it (store/columns.py, store/remembered.py).
+What lives here: the words of the command.  What does not: the index (store/index.py), what is
+in it (store/columns.py, store/remembered.py), and the text index (store/textindex.py).
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from types import SimpleNamespace
 
 import click
 
-from imapd import fetch, message
+from imapd import document, fetch, message
 from mailcore import settings as conf
 from mailcore.errors import MailError
 from mailcore.login import accounts, privileges
@@ -22,23 +23,31 @@ from mailcore.store.remembered import Chunk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from mailcore.settings import Settings
+    from mailcore.store.mailbox import Mailbox
 
 BLOCK_MESSAGES = 500
 
 
 @click.command()
 @click.argument("user", metavar="USER")
+@click.argument("mailboxes", metavar="[MAILBOX]...", nargs=-1)
 @click.option("--file", "by_path", is_flag=True, help="In place of USER: a mail file of whoever types this.")
 @click.option("--show", "todo", flag_value="show", default=True, help="Say what is known of each mailbox (default).")
 @click.option("--verify", "todo", flag_value="verify", help="Look at every checksum; status 1 if one is wrong.")
 @click.option("--rebuild", "todo", flag_value="rebuild", help="Throw ready-made answers away and make them anew.")
+@click.option("--text", "todo", flag_value="text", help="Put all mailboxes, or those named, into the text index.")
 @click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="A setting, as for the servers.")
-def index(user: str, by_path: bool, todo: str, options: tuple[str, ...]) -> None:
-    """Show, verify or rebuild the index of a user."""
+def index(user: str, mailboxes: tuple[str, ...], by_path: bool, todo: str, options: tuple[str, ...]) -> None:
+    """Show, verify or rebuild the index of a user, or put mail into the text index."""
+    if mailboxes and (todo != "text" or by_path):
+        raise click.UsageError("mailboxes are named for --text, and after USER")
     settings = conf.load(options)
+    if todo == "text":
+        vars(settings)["text_index"], vars(settings)["text_index_step_octets"] = True, sys.maxsize
     account = accounts.running() if by_path else accounts.named(user)
     if account is None:
         raise click.ClickException(f"no such user: {user}")
@@ -50,6 +59,10 @@ def index(user: str, by_path: bool, todo: str, options: tuple[str, ...]) -> None
         if todo == "rebuild":
             for path in paths:
                 _rebuild(store.index, path, settings, account.name)
+        elif todo == "text":
+            for box in _opened(store, user, mailboxes, by_path):
+                with box:
+                    _learn(box, settings)
         elif todo == "verify":
             _verify(store.index, paths)
         else:
@@ -66,6 +79,9 @@ def _show(known: Index, paths: list[str]) -> None:
             click.echo(f"{path}: {messages} messages, UIDVALIDITY {validity}, UIDNEXT {uid_next}")
             for kind, text_octets in octets.items():
                 click.echo(f"{text_octets:12} octets  {kind}")
+    if known.full_text is not None:
+        rows, text_octets = known.full_text.size()
+        click.echo(f"text index: {rows} messages\n{text_octets:12} octets")
 
 
 def _verify(known: Index, paths: list[str]) -> None:
@@ -77,6 +93,8 @@ def _verify(known: Index, paths: list[str]) -> None:
             for kind, number, data in known.texts(path):
                 if not Chunk.unpacked(kind, data).uid:
                     wrong.append(f"{path}: {kind}, chunk {number}")
+    if known.full_text is not None and not known.full_text.sound():
+        wrong.append(known.full_text.path)
     for what in wrong:
         click.echo(f"damaged: {what}")
     if wrong:
@@ -99,3 +117,30 @@ def _rebuild(known: Index, path: str, settings: Settings, user: str) -> None:
                     pass
                 box.news()
                 bar.update(stop - first)
+
+
+def _opened(store: Store, user: str, names: tuple[str, ...], by_path: bool) -> Iterator[Mailbox]:
+    """The mailboxes to learn; of those that nobody named one that cannot be read is passed over."""
+    if by_path:
+        path = os.path.realpath(user)
+        yield mbox.Box(path, path, store.settings, True, False, store.index, store.user)
+        return
+    listed = [name for name, attributes in store.list("", "*") if "\\Noselect" not in attributes]
+    for name in names or listed:
+        try:
+            yield store.open(name, readonly=True)
+        except MailError as error:
+            if names:
+                raise
+            click.echo(f"{name}: {error.detail or error.text}", err=True)
+
+
+def _learn(box: Mailbox, settings: Settings) -> None:
+    """Put a mailbox into the text index, as far as it is not there."""
+    wanted = sorted(box.unlearned(document.form(settings), box.uids))
+    with click.progressbar(length=len(wanted), label=box.name) as bar:
+        for first in range(0, len(wanted), BLOCK_MESSAGES):
+            some = wanted[first : first + BLOCK_MESSAGES]
+            for _ in document.Learner(box, some, settings).listening(message.read(box, some, settings, True)):
+                pass
+            bar.update(len(some))

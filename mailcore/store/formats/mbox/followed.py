@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mailcore.settings import Settings
     from mailcore.store.formats.mbox.mailfile import Stamp
     from mailcore.store.index import Index
+    from mailcore.store.textindex import Filed
 
     _T = TypeVar("_T")
 
@@ -105,6 +106,7 @@ class Followed(Mailbox):
         # a record not adopted yet, whether it is not saved yet, and whether UIDs were given in it
         self._ahead: tuple[Record, bool, bool] | None = None
         self._memory = Remembered(index, path, settings.index_text_octets)
+        self._filed: Filed | None = None  # in the text index, when that is first asked
         self._opened = False
         self._fresh = False  # there are messages of our own that no session has claimed
         self._missing = False

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mailcore.store.mailbox import Text
+    from mailcore.store.textindex import Filed
 
 SLICE_MESSAGES = 100  # so many are read under one lock,
 SLICE_OCTETS = 4 * 1024 * 1024  # or so much of them
@@ -169,6 +170,30 @@ class Messages(Followed):
 
     def remember(self, kind: str, pairs: Iterable[tuple[int, bytes]]) -> None:
         self._memory.keep(kind, self._record.columns, pairs)
+
+    # --- the text index ----------------------------------------------------------------
+
+    def _filed_texts(self) -> Filed | None:
+        """None where there is no text index, or the mailbox has no name for good."""
+        if self._filed is None and self._record.object_id and (texts := self._index.full_text) is not None:
+            from mailcore.store.textindex import Filed
+
+            self._filed = Filed(texts)
+        return self._filed
+
+    def without(self, form: str, strings: Sequence[str]) -> set[int]:
+        filed = self._filed_texts()
+        return filed.without(f"{self._record.object_id} {form}", self._record.columns, strings) if filed else set()
+
+    def unlearned(self, form: str, uids: Iterable[int]) -> set[int]:
+        filed = self._filed_texts()
+        return filed.unknown(f"{self._record.object_id} {form}", self._record.columns, uids) if filed else set()
+
+    def learn(self, form: str, documents: list[tuple[int, str]]) -> bool:
+        filed, record = self._filed_texts(), self._record
+        if filed is None:
+            return False
+        return filed.learn(f"{record.object_id} {form}", record.columns, documents, self._index.messages())
 
     # --- counts ------------------------------------------------------------------------
 
