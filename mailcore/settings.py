@@ -29,7 +29,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "index_text_octets": (256 * MIB, "ready-made answers that the index keeps for one mailbox; 0: none"),
     "text_index": (False, "keep a text index, so that SEARCH TEXT and BODY read few messages; grows as people search"),
     "text_index_octets": (1024 * MIB, "the text index of one user; when it is full nothing is added"),
-    "text_index_step_octets": (16 * MIB, "so much mail one SEARCH adds to the text index"),
+    "text_index_step_octets": (8 * MIB, "so much mail one SEARCH adds to the text index"),
     "mailbox_mode": (0o600, "permission bits of a mailbox file we make"),
     "directory_mode": (0o700, "permission bits of a directory we make"),
     "lock_seconds": (60, "how long to try for the locks of a mailbox before giving up"),
