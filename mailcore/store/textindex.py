@@ -65,10 +65,11 @@ def grams(strings: Iterable[str]) -> list[str]:
 class Known:
     """The messages of one mailbox that have rows, in the order of these."""
 
-    __slots__ = ("digest", "id", "octets", "uid")
+    __slots__ = ("digest", "id", "octets", "source", "uid")
 
-    def __init__(self, id_: int = 0) -> None:
+    def __init__(self, id_: int = 0, source: object = None) -> None:
         self.id = id_
+        self.source = source  # the connection: another one may be to another file
         self.uid = array("I")
         self.digest = array("Q")
         self.octets = array("Q")
@@ -124,9 +125,9 @@ class TextIndex(Database):
         row = db.execute("SELECT id, messages FROM mailbox WHERE name = ?", (name,)).fetchone()
         if row is None:
             return Known()
-        if before is not None and row == (before.id, len(before)):
+        if before is not None and before.source is db and row == (before.id, len(before)):
             return before
-        known = Known(row[0])
+        known = Known(row[0], db)
         for number, data in db.execute("SELECT number, data FROM known WHERE mailbox = ? ORDER BY number", row[:1]):
             known.add_chunk(number, name, data)
         if len(known) != row[1]:

@@ -165,6 +165,20 @@ def test_somebody_else_is_writing(texts, tmp_path):
     assert texts.lasting and one.learn("F1", box, [(2, "TWO")], 2)
 
 
+def test_another_file_of_the_same_size_in_its_place(texts, tmp_path):
+    box = columns(1, 2)
+    one = filed(texts, box, u1="ONE", u2="TWO")
+    assert one.without("F1", box, ["ONE"]) == {2}
+    texts.close()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    other = TextIndex(str(tmp_path), MIB)
+    filed(other, box, u2="TWO")
+    filed(other, box, u1="ONE")
+    other.close()
+    assert one.without("F1", box, ["ONE"]) == {2}
+
+
 def test_the_disk_is_full(texts, tmp_path):
     box = columns(*range(1, 1001))
     one = filed(texts, box, u1="ONE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 
 import pytest
 from click.testing import CliRunner
@@ -58,3 +59,36 @@ def test_rebuild(place):
     for kind in ("envelope", "bodystructure", "searched"):
         assert f"octets  {kind}" in said
     assert "damaged" not in place("fred", "--verify")
+
+
+def test_text(place, tmp_path):
+    (tmp_path / "mail/other").write_text(MAIL.format("four"))
+    (tmp_path / "mail/odd").write_text("no mailbox")
+    assert "text index" not in place("fred")
+    assert "other" in place("fred", "other", "--text")
+    assert "text index: 1 messages\n" in place("fred")
+    place("fred", "--text")
+    place("fred", "--text")
+    assert "text index: 4 messages\n" in place("fred")
+    assert "damaged" not in place("fred", "--verify")
+    with sqlite3.connect(tmp_path / "index/text.db") as db:
+        db.execute("UPDATE known SET data = x'00'")
+    assert f"damaged: {tmp_path}/index/text.db" in place("fred", "--verify", status=1)
+    assert "text index" not in place("fred"), "it is thrown away"
+    place("fred", "--text")
+    assert "text index: 4 messages\n" in place("fred")
+
+
+def test_text_of_a_file(place, tmp_path):
+    place("--file", f"{tmp_path}/inbox", "--text")
+    assert "text index: 3 messages\n" in place("--file", f"{tmp_path}/inbox")
+
+
+@pytest.mark.parametrize(
+    "words, said", [
+        (("fred", "nowhere", "--text"), "Error: "), (("fred", "INBOX"), "are named for --text"),
+        (("--file", "inbox", "INBOX", "--text"), "are named for --text"),
+    ],
+)  # fmt: skip
+def test_wrong_words(place, words, said):
+    assert said in place(*words, status=2 if "INBOX" in words else 1)
