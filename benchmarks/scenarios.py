@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import spool
 from benchmarks.client import Client, Imap, Meter, Pop
-from benchmarks.servers import HOST, Server
+from benchmarks.servers import HOST, USER, Server, own
 
 SESSIONS = 40
 AT_ONCE = 8
@@ -132,6 +132,36 @@ def searches(ground: Ground, size: str) -> None:
         imap.leave()
 
 
+TEXT_NEEDLES = {"rare": spool.TEXT_WORD, "absent": "no such words", "common": "people"}
+
+
+def indexed(ground: Ground, size: str) -> None:
+    """SEARCH TEXT where there is a text index: the search that fills it, then others in a new session."""
+    ground.fill(size)
+    session(ground.server)
+    imap = Imap(ground.server).login()
+    imap.ask("SELECT INBOX")
+    ground.time(f"without common {size}", lambda: imap.ask(f'SEARCH TEXT "{TEXT_NEEDLES["common"]}"'))
+    imap.leave()
+    text = ground.server.place / "index" / USER / "text.db"
+    text.touch()
+    own(text)
+    imap = Imap(ground.server).login()
+    imap.ask("SELECT INBOX")
+    ground.time(f"learned {size}", lambda: imap.ask("SEARCH TEXT xyzzyx"))
+    imap.leave()
+    ground.record.note(f"text index {size}", text.stat().st_size / ground.server.inbox.stat().st_size)
+    imap = Imap(ground.server).login()
+    imap.ask("SELECT INBOX")
+    for name, needle in TEXT_NEEDLES.items():
+        answer: list[bytes] = []
+        ground.time(f"{name} {size}", lambda n=needle, a=answer: a.append(imap.ask(f'SEARCH TEXT "{n}"')))
+        found = next(line for line in answer[0].split(b"\r\n") if line.startswith(b"* SEARCH"))
+        if name != "common" and len(found.split()) - 2 != (ground.facts[size].texts if name == "rare" else 0):
+            raise SystemExit(f"{needle}: {len(found.split()) - 2} found")
+    imap.leave()
+
+
 def changes(ground: Ground, size: str) -> None:
     """Flags, their way to the disk, an expunge in the middle, APPEND and COPY."""
     ground.fill(size)
@@ -232,6 +262,7 @@ ALL: dict[str, tuple[Callable[[Ground, str], None], tuple[str, ...]]] = {
     "selects": (selects, ("ours", "dovecot")),
     "fetches": (fetches, ("ours", "dovecot", "maildir")),
     "searches": (searches, ("ours", "dovecot")),
+    "indexed": (indexed, ("ours",)),
     "changes": (changes, ("ours", "dovecot")),
     "pops": (pops, ("ours", "dovecot")),
     "waits": (waits, ("ours", "dovecot")),

@@ -159,6 +159,7 @@ class Warm(Server):
         given = [
             f"passwd_file={self.accounts}", f"mail_location={self.location}", f"index_directory={self.place}/index/%u",
             f"gatekeeper_root={scratch}/nothing", "login_delay_seconds=0", f"run_directory={scratch}/run-{name}",
+            "text_index_step_octets=99999999999",  # one search fills the text index, where there is one
         ]  # fmt: skip
         words = [word for option in given for word in ("-o", option)]
         tls = ["--tls", "-o", f"tls_directory={certificates}"] if "tls" in TABLE else []

@@ -27,6 +27,10 @@ def maildir(figures: Figures, name: str) -> float:
     return figures["maildir"][name]
 
 
+def without_index(figures: Figures, name: str) -> float:
+    return figures["ours"][f"without {name}"]
+
+
 def uw(per_dovecot: float) -> Peer:
     def peer(figures: Figures, name: str) -> float:
         return figures["dovecot"][name] * per_dovecot
@@ -96,7 +100,13 @@ def rows(size: str, large: str) -> list[Row]:
         found.append(Row(f"{name}, new session", f"{what} new cpu", dovecot, "Dovecot", new))
         if what != "flags":
             found.append(Row(f"{name}, first time ever", f"{what} first cpu", best(first), "best mbox", 1.5))
+    for one in filter(None, (size, large)):
+        found += [
+            Row(f"SEARCH TEXT, text index, {name}, {one}", f"{name} {one} cpu", limit(0.010), "a limit", 1.0)
+            for name in ("rare", "absent")
+        ]
     found += [
+        Row("SEARCH TEXT, text index, common", f"common {size} cpu", without_index, "ours without", 1.1),
         Row("BODY.PEEK[] of all", "bodies", dovecot, "Dovecot", 3.0, "MB/s", more=True),
         Row("BODY.PEEK[] of all", "bodies", maildir, "Dovecot maildir", 1.2, "MB/s", more=True),
         Row("POP3 RETR of all", "retr", dovecot, "Dovecot", 1.5, "MB/s", more=True),

@@ -137,10 +137,11 @@ def _opened(store: Store, user: str, names: tuple[str, ...], by_path: bool) -> I
 
 def _learn(box: Mailbox, settings: Settings) -> None:
     """Put a mailbox into the text index, as far as it is not there."""
-    wanted = sorted(box.unlearned(document.form(settings), box.uids))
-    with click.progressbar(length=len(wanted), label=box.name) as bar:
-        for first in range(0, len(wanted), BLOCK_MESSAGES):
-            some = wanted[first : first + BLOCK_MESSAGES]
-            for _ in document.Learner(box, some, settings).listening(message.read(box, some, settings, True)):
-                pass
-            bar.update(len(some))
+    form = document.form(settings)
+    wanted = sorted(box.unlearned(form, box.uids))
+    read = document.Learner(box, wanted, settings).listening(message.read(box, wanted, settings, True))
+    with click.progressbar(read, length=len(wanted), label=box.name) as bar:
+        for _ in bar:
+            pass
+    if left := len(box.unlearned(form, box.uids)):
+        click.echo(f"{box.name}: {left} messages are not in it: it is full, or of no use (see the log)", err=True)

@@ -79,6 +79,10 @@ def test_text(place, tmp_path):
     assert "text index: 4 messages\n" in place("fred")
 
 
+def test_no_room_for_text(place):
+    assert "INBOX: 3 messages are not in it" in place("fred", "--text", "-o", "text_index_octets=100")
+
+
 def test_text_of_a_file(place, tmp_path):
     place("--file", f"{tmp_path}/inbox", "--text")
     assert "text index: 3 messages\n" in place("--file", f"{tmp_path}/inbox")
