@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # goes up with every change of what a document has in it
 DOCUMENT_OCTETS = 1024 * 1024  # decoded text of a message; one with more is looked through each time
-WAITING_OCTETS = 4 * 1024 * 1024  # messages that are handed over together
+WAITING_CHARACTERS = 16 * 1024 * 1024  # text that is handed over together
 
 
 def form(settings: Settings) -> str:
@@ -63,7 +63,7 @@ class Learner:
         self._wanted = box.unlearned(self._form, uids)
         self._left: int = settings.text_index_step_octets
         self._waiting: list[tuple[int, str]] = []
-        self._octets = 0
+        self._characters = 0
 
     def listening(self, messages: Iterable[Message]) -> Iterator[Message]:
         """The same messages; each is learned when its user is done with it."""
@@ -75,16 +75,16 @@ class Learner:
 
     def _take(self, message: Message) -> None:
         try:
-            octets = len(message.text)
-            self._waiting.append((message.uid, document(message)))
+            octets, text = len(message.text), document(message)
         except Expunged:
             return
+        self._waiting.append((message.uid, text))
         self._left -= octets
-        self._octets += octets
-        if self._octets >= WAITING_OCTETS:
+        self._characters += len(text)
+        if self._characters >= WAITING_CHARACTERS:
             self._hand_over()
 
     def _hand_over(self) -> None:
         if self._waiting and not self._box.learn(self._form, self._waiting):
             self._wanted = set()
-        self._waiting, self._octets = [], 0
+        self._waiting, self._characters = [], 0

@@ -12,12 +12,16 @@ out (SQLite would want its text): rows of messages that are gone are passed over
 are most of all rows everything is begun anew.
 
 Mailboxes go by MAILBOXID, which a rename does not change.
+
+FTS5 notices some damage and not all of it, and a row that it does not find is a message that a search
+misses.  So there is a checksum over its tables, made by whoever adds to them and compared once a day.
 """
 
 from __future__ import annotations
 
 from array import array
 from binascii import crc32
+from time import time
 
 from mailcore.store.database import Database
 from mailcore.store.mailbox import ANYTHING
@@ -35,6 +39,7 @@ VERSION = 1
 CHUNK_ROWS = 1024
 MAILBOX_ROWS = 1 << 32  # row numbers of one mailbox
 SPARE_ROWS = 4096  # so many rows of messages that are gone are never too many
+CHECK_SECONDS = 24 * 3600
 GRAM = 3  # characters
 GRAMS = 32  # of a string; more would not make it rarer
 
@@ -43,6 +48,8 @@ CREATE TABLE mailbox (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT
 CREATE TABLE known (
     mailbox INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (mailbox, number)
 );
+CREATE TABLE state (checksum INTEGER NOT NULL, checked INTEGER NOT NULL); -- checksum 0: not made
+INSERT INTO state VALUES (0, 0);
 CREATE VIRTUAL TABLE text USING fts5(
     words, content = '', columnsize = 0, detail = none, tokenize = 'trigram case_sensitive 1'
 );
@@ -105,13 +112,14 @@ class TextIndex(Database):
 
     name = NAME
     version = VERSION
-    tables = ("mailbox", "known", "text")
+    tables = ("mailbox", "known", "state", "text")
     schema = _SCHEMA
     busy_seconds = 1
 
     def __init__(self, home: str, limit: int) -> None:
         super().__init__(home)
         self._limit = limit  # octets
+        self._checked = 0.0  # when this session last asked for that
 
     # --- asking ----------------------------------------------------------------------
 
@@ -148,8 +156,40 @@ class TextIndex(Database):
             db.execute("COMMIT")
             return known, {known.uid[row - first] for (row,) in rows}
 
+        if time() - self._checked > CHECK_SECONDS:
+            self._asked(self._check, None)
         found: tuple[Known, set[int]] | None = self._asked(find, None)
         return found
+
+    # --- the checksum ----------------------------------------------------------------
+
+    def _check(self, db: sqlite3.Connection, thorough: bool = False) -> None:
+        """Compare the checksum, if nobody did today; ValueError if it is wrong."""
+        self._checked = now = time()
+        db.execute("BEGIN")
+        checksum, checked = db.execute("SELECT checksum, checked FROM state").fetchone()
+        due = thorough or not 0 <= now - checked < CHECK_SECONDS
+        if due and checksum and self._sum(db) != checksum:
+            raise ValueError("damaged rows")
+        db.execute("COMMIT")
+        if due:
+            db.execute("UPDATE state SET checked = ?", (int(now),))
+
+    def _seal(self, db: sqlite3.Connection) -> None:
+        """Make the checksum; FTS5 writes when a transaction ends, so this is another one."""
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("UPDATE state SET checksum = ?", (self._sum(db),))
+        db.execute("COMMIT")
+
+    @staticmethod
+    def _sum(db: sqlite3.Connection) -> int:
+        """Over what FTS5 keeps."""
+        total = 0
+        for question in ("SELECT id, block FROM text_data ORDER BY id",
+                         "SELECT segid << 40 | pgno, term FROM text_idx ORDER BY segid, term"):  # fmt: skip
+            for number, data in db.execute(question):
+                total = crc32(data, crc32(b"%d" % number, total))
+        return total
 
     def size(self) -> tuple[int, int]:
         """Rows, and octets of the file."""
@@ -172,6 +212,7 @@ class TextIndex(Database):
 
         def look(db: sqlite3.Connection) -> bool:
             db.execute("INSERT INTO text (text) VALUES ('integrity-check')")
+            self._check(db, thorough=True)
             for (name,) in db.execute("SELECT name FROM mailbox").fetchall():
                 self._known(db, name)
             return True
@@ -193,7 +234,9 @@ class TextIndex(Database):
                 self._begin_anew(db)
             if self._octets(db) < self._limit:
                 self._add(db, name, columns, documents)
+            db.execute("UPDATE state SET checksum = 0")
             db.execute("COMMIT")
+            self._seal(db)
             return True
 
         done: bool = self._asked(learn, False)
@@ -220,11 +263,18 @@ class TextIndex(Database):
 
     def clear(self) -> None:
         """Forget everything."""
-        self._asked(self._begin_anew, None)
+
+        def clear(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            self._begin_anew(db)
+            db.execute("COMMIT")
+
+        self._asked(clear, None)
 
     @staticmethod
     def _begin_anew(db: sqlite3.Connection) -> None:
-        for step in ("DELETE FROM mailbox", "DELETE FROM known", "INSERT INTO text (text) VALUES ('delete-all')"):
+        for step in ("DELETE FROM mailbox", "DELETE FROM known", "UPDATE state SET checksum = 0",
+                     "INSERT INTO text (text) VALUES ('delete-all')"):  # fmt: skip
             db.execute(step)
 
     # --- SQLite ----------------------------------------------------------------------

@@ -140,7 +140,7 @@ def test_it_teaches_no_more_than_a_step() -> None:
 
 
 def test_it_ends_when_nothing_more_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document, "WAITING_OCTETS", 100)
+    monkeypatch.setattr(document, "WAITING_CHARACTERS", 100)
     box = Listed(*[b"a: b\n\n%b\n" % (b"x" * 100) for _ in range(5)])
     box.room = 2
     assert listened(box) == [1, 2] and box.room == -1

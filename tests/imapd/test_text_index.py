@@ -17,12 +17,14 @@ from imapd import document, extensions, search
 from imapd.syntax import Args
 from mailcore.message.decode import charset
 from mailcore.settings import Settings
+from mailcore.store import textindex
 from mailcore.store.index import Index
 from mailcore.store.namespace import Store
 from tests.playground import ROOT, Ground
 
 SEPARATOR = b"From a@b Sat Nov 21 12:00:00 2026\n"
 GOLDEN = [path.read_bytes() for path in sorted((ROOT / "tests/golden").glob("*.eml")) if path.stat().st_size < 10_000]
+FLIPS = 60
 STEPS = 5  # so many searches teach the whole mailbox
 WORDS = (
     "straße", "STRASSE", "İstanbul", "ıĳ", "ﬁnal", "Ǆungla", "ẞ", "é", "e\u0301", "a\u0300\u0323", "Ωmega", "ὈΔΥΣΣΕΎΣ",
@@ -248,6 +250,24 @@ def test_a_damaged_file(place: Place, damage: str) -> None:
     place.again()
     place.learn()
     place.agrees(10)
+
+
+def test_flipped_bits(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks at the checksum sees every one of them."""
+    monkeypatch.setattr(textindex, "CHECK_SECONDS", 0)
+    place.learn()
+    place.store.close()
+    whole = place.text.read_bytes()
+    asked = [(b"TEXT {%d}\r\n" % len(needle), [needle]) for needle in (place.needle() for _ in range(30))]
+    with patch.object(Index, "full_text", None), place.opened() as plain:
+        right = [place.found(plain, *one) for one in asked]
+    for _ in range(FLIPS):
+        for path in place.ground.index.glob("text.db*"):
+            path.unlink()
+        at, bit = place.random.randrange(len(whole)), 1 << place.random.randrange(8)
+        place.text.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
+        with place.opened() as store:
+            assert [place.found(store, *one) for one in asked] == right, (at, bit)
 
 
 def test_without_a_place_or_a_setting(place: Place) -> None:

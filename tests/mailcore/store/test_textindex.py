@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from time import time
 
 import pytest
 
@@ -213,6 +214,17 @@ def test_damage_costs_the_file(texts, tmp_path, statement):
     assert not (tmp_path / "text.db").exists()
     fresh = filed(TextIndex(str(tmp_path), MIB), box, u1="ONE", u2="TWO")
     assert fresh.without("F1", box, ["ONE"]) == {2}
+
+
+@pytest.mark.parametrize("table", ["text_data", "text_idx"])
+def test_a_row_that_fts5_would_believe(texts, tmp_path, monkeypatch, table):
+    box = columns(1, 2)
+    one = filed(texts, box, u1="ONE", u2="TWO")
+    assert one.without("F1", box, ["ONE"]) == {2}, "looked at today"
+    with sqlite3.connect(tmp_path / "text.db") as other:
+        other.execute(f"DELETE FROM {table} WHERE rowid > 10" if table == "text_data" else f"DELETE FROM {table}")
+    monkeypatch.setattr(textindex, "time", lambda: time() + textindex.CHECK_SECONDS + 1)
+    assert one.without("F1", box, ["ONE"]) == set() and not texts.lasting
 
 
 def test_a_damaged_chunk():
