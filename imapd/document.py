@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # goes up with every change of what a document has in it
 DOCUMENT_OCTETS = 1024 * 1024  # decoded text of a message; one with more is looked through each time
+LEAST = 16  # messages that are worth it; fewer are quicker read than learned
 WAITING_CHARACTERS = 16 * 1024 * 1024  # text that is handed over together
 
 
@@ -57,10 +58,11 @@ def document(message: Message) -> str:
 class Learner:
     """Gives the text index of a mailbox what is read anyway, as far as the settings' step goes."""
 
-    def __init__(self, box: Mailbox, uids: Iterable[int], settings: Settings) -> None:
+    def __init__(self, box: Mailbox, uids: Iterable[int], settings: Settings, least: int = LEAST) -> None:
         self._box = box
         self._form = form(settings)
-        self._wanted = box.unlearned(self._form, uids)
+        wanted = box.unlearned(self._form, uids)
+        self._wanted = wanted if len(wanted) >= least else set()
         self._left: int = settings.text_index_step_octets
         self._waiting: list[tuple[int, str]] = []
         self._characters = 0

@@ -14,7 +14,8 @@ are most of all rows everything is begun anew.
 Mailboxes go by MAILBOXID, which a rename does not change.
 
 FTS5 notices some damage and not all of it, and a row that it does not find is a message that a search
-misses.  So there is a checksum over its tables, made by whoever adds to them and compared once a day.
+misses.  So there is a checksum over its tables, made by whoever adds to them, and compared once a day
+before anything is asked or added.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from mailcore.store.remembered import marks
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
     from mailcore.store.columns import Columns
 
@@ -125,7 +127,7 @@ class TextIndex(Database):
 
     def known(self, name: str, before: Known | None = None) -> Known | None:
         """What is known of a mailbox (`before`, if that is still so); None: the file is of no use."""
-        found: Known | None = self._asked(lambda db: self._known(db, name, before), None)
+        found: Known | None = self._checked_and_asked(lambda db: self._known(db, name, before))
         return found
 
     @staticmethod
@@ -156,12 +158,15 @@ class TextIndex(Database):
             db.execute("COMMIT")
             return known, {known.uid[row - first] for (row,) in rows}
 
-        if time() - self._checked > CHECK_SECONDS:
-            self._asked(self._check, None)
-        found: tuple[Known, set[int]] | None = self._asked(find, None)
+        found: tuple[Known, set[int]] | None = self._checked_and_asked(find)
         return found
 
     # --- the checksum ----------------------------------------------------------------
+
+    def _checked_and_asked(self, question: Callable[[Any], Any]) -> Any:
+        if time() - self._checked > CHECK_SECONDS:
+            self._asked(self._check, None)
+        return self._asked(question, None)
 
     def _check(self, db: sqlite3.Connection, thorough: bool = False) -> None:
         """Compare the checksum, if nobody did today; ValueError if it is wrong."""

@@ -139,7 +139,7 @@ def _learn(box: Mailbox, settings: Settings) -> None:
     """Put a mailbox into the text index, as far as it is not there."""
     form = document.form(settings)
     wanted = sorted(box.unlearned(form, box.uids))
-    read = document.Learner(box, wanted, settings).listening(message.read(box, wanted, settings, True))
+    read = document.Learner(box, wanted, settings, least=1).listening(message.read(box, wanted, settings, True))
     with click.progressbar(read, length=len(wanted), label=box.name) as bar:
         for _ in bar:
             pass

@@ -123,7 +123,7 @@ def listened(box: Listed, **settings: int) -> list[int]:
     """Read all of it once; who was learned."""
     before = len(box.learned)
     read = [Message(box, uid, Settings(**settings)) for uid in box.uids]
-    assert list(document.Learner(box, box.uids, Settings(**settings)).listening(read)) == read
+    assert list(document.Learner(box, box.uids, Settings(**settings), least=1).listening(read)) == read
     return [uid for one in box.learned[before:] for uid, _ in one]
 
 
@@ -150,5 +150,12 @@ def test_who_vanishes_is_not_learned() -> None:
     box = Listed(b"a: b\n\none\n", b"a: b\n\ntwo\n")
     read = [Message(box, uid, Settings()) for uid in box.uids]
     box.vanish(1)
-    assert len(list(document.Learner(box, box.uids, Settings()).listening(read))) == 2
+    assert len(list(document.Learner(box, box.uids, Settings(), least=1).listening(read))) == 2
     assert [uid for one in box.learned for uid, _ in one] == [2]
+
+
+def test_few_are_not_worth_it() -> None:
+    box = Listed(*[b"a: b\n\n%d\n" % number for number in range(document.LEAST)])
+    read = [Message(box, uid, Settings()) for uid in box.uids]
+    assert list(document.Learner(box, box.uids[1:], Settings()).listening(read)) == read and not box.learned
+    assert list(document.Learner(box, box.uids, Settings()).listening(read)) == read and box.learned
