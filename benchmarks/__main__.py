@@ -51,7 +51,7 @@ def run(only: list[str], rounds: int, size: str, large: bool) -> dict[str, dict[
             for number in range(rounds):
                 for name in only:
                     one_round(name, number, grounds, size)
-                    if name in ("selects", "indexed") and large and number < 2:
+                    if name == "selects" and large and number < 2:
                         one_round(name, number, grounds, "L")
         finally:
             for server in running.values():

@@ -88,8 +88,9 @@ class Known:
 
     def among(self, columns: Columns) -> set[int]:
         """The UIDs of those that are in the mailbox, and are what they were."""
-        if (self.uid, self.digest, self.octets) == (columns.uid, columns.digest, columns.octets):
-            return set(self.uid)
+        first = slice(len(self))
+        if (self.uid, self.digest, self.octets) == (columns.uid[first], columns.digest[first], columns.octets[first]):
+            return set(self.uid)  # mail has only come
         marks = set(zip(self.uid, self.digest, self.octets, strict=True))
         return {mark[0] for mark in zip(columns.uid, columns.digest, columns.octets, strict=True) if mark in marks}
 
