@@ -19,7 +19,7 @@ from mailcore.store.mailbox import ANYTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from imapd.message import Message
     from mailcore.settings import Settings
@@ -58,10 +58,10 @@ def document(message: Message) -> str:
 class Learner:
     """Gives the text index of a mailbox what is read anyway, as far as the settings' step goes."""
 
-    def __init__(self, box: Mailbox, uids: Iterable[int], settings: Settings, least: int = LEAST) -> None:
+    def __init__(self, box: Mailbox, uids: Sequence[int], settings: Settings, least: int = LEAST) -> None:
         self._box = box
         self._form = form(settings)
-        wanted = box.unlearned(self._form, uids)
+        wanted = box.unlearned(self._form, uids) if len(uids) >= least else set()
         self._wanted = wanted if len(wanted) >= least else set()
         self._left: int = settings.text_index_step_octets
         self._waiting: list[tuple[int, str]] = []

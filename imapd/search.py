@@ -295,6 +295,8 @@ def found(key: Key, box: Mailbox, settings: Settings, uids: Sequence[int] | None
 
 
 def _bounds(key: Key, box: Mailbox, uids: Sequence[int], settings: Settings) -> tuple[set[int], set[int]]:
+    if len(uids) < document.LEAST:
+        return set(), set(uids)
     try:
         return key.bounds(box, uids, document.form(settings))
     except Expunged:

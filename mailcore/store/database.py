@@ -82,12 +82,8 @@ class Database:
             )
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
-                (version,) = connection.execute("PRAGMA user_version").fetchone()
-                if version != self.version:
-                    dropped = "".join(f"DROP TABLE IF EXISTS {table};" for table in self.tables)
-                    connection.executescript(
-                        f"BEGIN IMMEDIATE; {dropped} {self.schema} PRAGMA user_version = {self.version}; COMMIT;"
-                    )
+                if self._version(connection) != self.version:
+                    self._make_tables(connection)
                 os.chmod(self.path, 0o600)
                 return connection
             except sqlite3.DatabaseError as error:
@@ -97,6 +93,19 @@ class Database:
                 log.warning(f"{self.name} of {log.clean(self.home)} is damaged and made anew: {error}")
                 self._discard()
         raise sqlite3.DatabaseError("unreachable")
+
+    @staticmethod
+    def _version(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
+        """Unless another session did meanwhile."""
+        connection.execute("BEGIN IMMEDIATE")
+        if self._version(connection) != self.version:
+            dropped = [f"DROP TABLE IF EXISTS {table}" for table in self.tables]
+            for statement in (*dropped, *self.schema.split(";"), f"PRAGMA user_version = {self.version}"):
+                connection.execute(statement)
+        connection.execute("COMMIT")
 
     def _discard(self) -> None:
         for suffix in ("", "-wal", "-shm"):

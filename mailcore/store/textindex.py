@@ -285,6 +285,11 @@ class TextIndex(Database):
 
     # --- SQLite ----------------------------------------------------------------------
 
+    def _opened(self) -> sqlite3.Connection:
+        connection = super()._opened()
+        connection.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes back is learned again
+        return connection
+
     def _give_up(self, error: Exception) -> None:
         """Who is writing now is left alone; what is damaged is thrown away, a broken FTS5 table too."""
         said: str = getattr(error, "sqlite_errorname", "")

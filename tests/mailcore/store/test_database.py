@@ -61,6 +61,21 @@ def test_damage_that_shows_late_costs_the_file_and_no_session(tmp_path):
     assert Numbers(str(tmp_path)).add(1)
 
 
+def test_two_make_it_at_once(tmp_path):
+    one, other = Numbers(str(tmp_path)), Numbers(str(tmp_path))
+    version, asked = one._version, []
+
+    def late(connection):
+        asked.append(connection)
+        if len(asked) == 1:
+            assert other.add(7)
+            return 0  # as it was before the other one came
+        return version(connection)
+
+    one._version = late
+    assert one.all() == [7] and len(asked) == 2
+
+
 def test_nowhere(tmp_path):
     assert not Numbers("").lasting and Numbers("").all() == []
     assert not Numbers(f"{tmp_path}/no/such/place").add(1)
