@@ -123,6 +123,7 @@ class TextIndex(Database):
         super().__init__(home)
         self._limit = limit  # octets
         self._checked = 0.0  # when this session last asked for that
+        self.full = False  # nothing more is learned
 
     # --- asking ----------------------------------------------------------------------
 
@@ -238,12 +239,14 @@ class TextIndex(Database):
             (rows,) = db.execute("SELECT total(messages) FROM mailbox").fetchone()
             if rows > 2 * living + SPARE_ROWS:
                 self._begin_anew(db)
-            if self._octets(db) < self._limit:
+            self.full = self._octets(db) >= self._limit
+            if not self.full:
                 self._add(db, name, columns, documents)
-            db.execute("UPDATE state SET checksum = 0")
+                db.execute("UPDATE state SET checksum = 0")
             db.execute("COMMIT")
-            self._seal(db)
-            return True
+            if not self.full:
+                self._seal(db)
+            return not self.full
 
         done: bool = self._asked(learn, False)
         return done
@@ -332,6 +335,8 @@ class Filed:
 
     def unknown(self, name: str, columns: Columns, uids: Iterable[int]) -> set[int]:
         """Those of these that could be learned."""
+        if self._texts.full:
+            return set()
         known = self._texts.known(name, self._known)
         return set() if known is None else set(uids).difference(self._found(known, columns))
 

@@ -62,7 +62,7 @@ def index(user: str, mailboxes: tuple[str, ...], by_path: bool, todo: str, optio
         elif todo == "text":
             for box in _opened(store, user, mailboxes, by_path):
                 with box:
-                    _learn(box, settings)
+                    _learn(box, settings, store.index)
         elif todo == "verify":
             _verify(store.index, paths)
         else:
@@ -135,7 +135,7 @@ def _opened(store: Store, user: str, names: tuple[str, ...], by_path: bool) -> I
             click.echo(f"{name}: {error.detail or error.text}", err=True)
 
 
-def _learn(box: Mailbox, settings: Settings) -> None:
+def _learn(box: Mailbox, settings: Settings, known: Index) -> None:
     """Put a mailbox into the text index, as far as it is not there."""
     form = document.form(settings)
     wanted = sorted(box.unlearned(form, box.uids))
@@ -143,5 +143,8 @@ def _learn(box: Mailbox, settings: Settings) -> None:
     with click.progressbar(read, length=len(wanted), label=box.name) as bar:
         for _ in bar:
             pass
-    if left := len(box.unlearned(form, box.uids)):
-        click.echo(f"{box.name}: {left} messages are not in it: it is full, or of no use (see the log)", err=True)
+    texts = known.full_text
+    if texts is None or not texts.lasting:
+        raise click.ClickException("the text index is of no use, the log says why")
+    if texts.full or box.unlearned(form, box.uids):
+        raise click.ClickException("not all is in the text index: it is full (text_index_octets), or in use")

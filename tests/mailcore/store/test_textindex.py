@@ -130,10 +130,16 @@ def test_the_file(texts, tmp_path):
 def test_it_does_not_grow_over_its_limit(tmp_path):
     box = columns(*range(1, 401))
     texts = TextIndex(str(tmp_path), 100_000)
+    one = filed(texts, box)
     for uid in box.uid:
-        filed(texts, box, **{f"u{uid}": "".join(chr(0x4E00 + (uid * 97 + at * at) % 20000) for at in range(30))})
+        words = "".join(chr(0x4E00 + (uid * 97 + at * at) % 20000) for at in range(30))
+        assert one.learn("F1", box, [(uid, words)], 400) is not texts.full
+        if texts.full:
+            break
     rows, octets = texts.size()
     assert 10 < rows < 400 and octets < 150_000
+    assert one.unknown("F1", box, box.uid) == set(), "nothing is wanted any more"
+    texts = TextIndex(str(tmp_path), 100_000)
     one = filed(texts, box)
     assert len(one.unknown("F1", box, box.uid)) == 400 - rows
     texts.clear()

@@ -79,8 +79,11 @@ def test_text(place, tmp_path):
     assert "text index: 4 messages\n" in place("fred")
 
 
-def test_no_room_for_text(place):
-    assert "INBOX: 3 messages are not in it" in place("fred", "--text", "-o", "text_index_octets=100")
+def test_no_room_for_text(place, tmp_path):
+    (tmp_path / "index/text.db").mkdir()
+    assert "of no use" in place("fred", "--text", status=1)
+    (tmp_path / "index/text.db").rmdir()
+    assert "it is full" in place("fred", "--text", "-o", "text_index_octets=100", status=1)
 
 
 def test_text_of_a_file(place, tmp_path):
