@@ -270,7 +270,8 @@ def known(charset: bytes) -> str:
 def found(key: Key, box: Mailbox, settings: Settings, uids: Sequence[int] | None = None) -> list[int]:
     """The UIDs (of `uids`, or all) that fit, in their order.
 
-    A message that vanishes meanwhile fits nothing (RFC 2180 §4.4).
+    A message that vanishes meanwhile fits nothing (RFC 2180 §4.4).  Of what looks at text, only
+    messages are read of which the text index does not know the answer.
     """
     uids = box.uids if uids is None else uids
     keys = key.keys if isinstance(key, Compound) and key.kind == "AND" else [key]
