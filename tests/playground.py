@@ -11,6 +11,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import ssl
 import sys
 import tempfile
 from pathlib import Path
@@ -75,6 +76,16 @@ def certificate(directory: Path, name: str = "mail.example.org", kind: str = "ec
     if not link.exists():
         link.symlink_to(file)
     return path
+
+
+def context(**values: object) -> ssl.SSLContext:
+    """A client's TLS that believes whatever it is shown."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made
 
 
 class Ground:

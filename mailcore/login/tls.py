@@ -33,6 +33,7 @@ READ_OCTETS = 65536
 TAKE_OCTETS = 262144
 EXPORTER = b"EXPORTER-Channel-Binding"  # RFC 9266 §4.2
 EXPORTER_OCTETS = 32
+SHOWN = b"SSLv3/TLS write certificate"  # OpenSSL's name of that step in every version; a resumption has none
 WEAK_HASHES = ("md5", "sha1")  # RFC 5929 §4.1 takes SHA-256 in their place
 FIELDS = {
     "commonName": "2.5.4.3", "UID": "0.9.2342.19200300.100.1.1", "emailAddress": "1.2.840.113549.1.9.1",
@@ -65,6 +66,7 @@ class Keys:
             raise Unusable(f"no certificate: looked for {looked}")
         beside = certificates.others(service.program, path, settings.tls_names)
         seconds = [beside.pop(kind) for kind in certificates.KINDS if kind in beside and beside[kind] != path]
+        self._several = bool(seconds or beside)
         self._named = {name: self._alone(file) for name, file in beside.items()}
         self._usual = self._context([path, *seconds])
         Cipher(self._usual).rehearse()
@@ -79,7 +81,7 @@ class Keys:
 
     def cipher(self, address: str = "") -> Cipher:
         """The server's side of a new connection to `address`."""
-        return Cipher(self._named.get(address.lower()) or self._usual)
+        return Cipher(self._named.get(address.lower()) or self._usual, self._several)
 
     def _context(self, paths: Iterable[str]) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -91,6 +93,8 @@ class Keys:
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # tickets need none
         context.set_alpn_select_callback(self._choose_protocol)
         context.set_tlsext_servername_callback(self._choose_name)
+        if self._several:
+            context.set_info_callback(_note_certificate)
         for path in paths:
             _use(context, path, certificates.key_of(path, self._settings))
         if self._settings.tls_client_ca:
@@ -109,6 +113,12 @@ class Keys:
         context = self._named.get(name.decode("ascii", "replace").lower().rstrip("."))
         if context is not None:
             connection.set_context(context)
+
+
+def _note_certificate(connection: SSL.Connection, where: int, value: int) -> None:
+    """Remember that the client was shown a certificate now, and not in a session that it resumes."""
+    if connection.get_state_string() == SHOWN:
+        connection.set_app_data(SHOWN)
 
 
 def _use(context: SSL.Context, certificate: str, key: str) -> None:
@@ -161,8 +171,10 @@ def _reason(error: SSL.Error) -> str:
 class Cipher:
     """The server's side of one connection, between the octets of the net and those of the protocol."""
 
-    def __init__(self, context: SSL.Context) -> None:
+    def __init__(self, context: SSL.Context, several: bool = False) -> None:
+        """`several`: the server has more than one certificate."""
         self._connection = SSL.Connection(context)
+        self._several = several
         self._connection.set_accept_state()
         self.ended = False  # the client has said that it says no more (close_notify)
 
@@ -225,12 +237,16 @@ class Cipher:
             crypto.dump_certificate(crypto.FILETYPE_ASN1, own)
 
     def bindings(self) -> dict[str, bytes]:
-        """Channel bindings by their names (RFC 5929 §4, RFC 9266)."""
+        """Channel bindings by their names (RFC 5929 §4, RFC 9266).
+
+        Which of several certificates a session began with is in no ticket: resumed, it has no end point.
+        """
         found = {}
         if self._connection.get_protocol_version() >= SSL.TLS1_3_VERSION:
             found["tls-exporter"] = self._connection.export_keying_material(EXPORTER, EXPORTER_OCTETS, b"")
         own = self._connection.get_certificate()
-        end_point = _end_point(own) if own is not None else b""
+        shown = not self._several or self._connection.get_app_data() == SHOWN
+        end_point = _end_point(own) if own is not None and shown else b""
         if end_point:
             found["tls-server-end-point"] = end_point
         return found

@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import need, need_root
 from tests.integration.machine import PASSWORD, Daemon, Line, children, free_port, launcher, status, wait_for
 from tests.mailcore.login.test_tls import make_authority, vouched
-from tests.playground import certificate
+from tests.playground import certificate, context
 
 HOST = "127.0.0.1"
 ABORTS = int(os.environ.get("MAILCORE_TLS_ABORTS", "100"))
@@ -77,15 +77,6 @@ def servers(request, tmp_path_factory):
     yield servers
     for daemon in servers.daemons:
         daemon.stop()
-
-
-def context(**values) -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = False
-    made.verify_mode = ssl.CERT_NONE
-    for name, value in values.items():
-        setattr(made, name, value)
-    return made
 
 
 def s_client(port: int, *arguments: str, say: str = "") -> str:

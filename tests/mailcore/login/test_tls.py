@@ -18,7 +18,7 @@ from mailcore.login import tls
 from mailcore.login.tls import Keys, Refused, Unusable, name_in
 from mailcore.settings import Settings
 from tests.conftest import need
-from tests.playground import certificate
+from tests.playground import certificate, context
 
 
 class Imap:
@@ -37,15 +37,6 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def keys(place):
     return Keys(Imap, Settings(tls_directory=str(place)))
-
-
-def context(**values) -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = False
-    made.verify_mode = ssl.CERT_NONE
-    for name, value in values.items():
-        setattr(made, name, value)
-    return made
 
 
 class Both:
@@ -221,6 +212,37 @@ def test_tickets(keys, place):
     assert second.server.bindings()["tls-exporter"] != first.server.bindings()["tls-exporter"]
     others = Keys(Imap, Settings(tls_directory=str(place)))
     assert not Both(others, client, session=first.client.session).client.session_reused
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("names", [(None, None), ("other.example.org", None), ("other.example.org",) * 2])
+@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+def test_a_resumed_session_is_bound_to_no_certificate_that_it_did_not_show(keys, version, names, kind):
+    """OpenSSL would tell the last one that was loaded: of the two kinds and the names not always the client's."""
+    client = context(maximum_version=version)
+    if kind == "rsa":
+        client.set_ciphers("ECDHE-RSA-AES256-GCM-SHA384")
+    first = Both(keys, client, name=names[0] if kind == "ecdsa" else None)
+    assert first.server.bindings()["tls-server-end-point"] == digest_of(first)
+    first.server.write(b"x")
+    first.into.write(first.server.take())
+    first.client.read(1)
+    second = Both(keys, client, name=names[1], session=first.client.session)
+    assert second.client.session_reused
+    assert set(second.server.bindings()) == ({"tls-exporter"} if version == ssl.TLSVersion.TLSv1_3 else set())
+
+
+def test_where_there_is_one_certificate_a_resumed_session_is_bound_to_it(place, tmp_path):
+    shutil.copy(place / "imapd.pem", tmp_path)
+    keys = Keys(Imap, Settings(tls_directory=str(tmp_path)))
+    client = context()
+    first = Both(keys, client)
+    first.server.write(b"x")
+    first.into.write(first.server.take())
+    first.client.read(1)
+    second = Both(keys, client, session=first.client.session)
+    assert second.client.session_reused
+    assert second.server.bindings()["tls-server-end-point"] == digest_of(second)
 
 
 # --- files that are not right -----------------------------------------------------------------
