@@ -32,7 +32,6 @@ from imapd.responses import ANSWERS, Continue, Done, Status, encode, judged
 from mailcore import VERSION, log
 from mailcore.commands import State
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Mistake, ReadOnly, Refusal, Silence
-from mailcore.login import sasl
 from mailcore.login.channel import Entry, StartTLS
 from mailcore.wire import Wait, Wire
 
@@ -344,7 +343,6 @@ class Service:
         """
         wire = StrangersWire(settings.login_timeout_seconds, settings.login_read_octets)
         session = Session(settings, peer, wire, unauthenticated.command)
-        sasl.prepare(peer)
         if alerts.closed(settings):
             yield from encode(Status("BYE", f"Service not available {_banner(settings)}"))
             return None
@@ -379,7 +377,7 @@ class Service:
 
 def _welcomed(session: Session, account: Account, entry: Entry | None) -> Speech:
     """PREAUTH or the login's OK, then the conversation; in between the logged-in half is imported and fenced in."""
-    if entry is None and alerts.closed(session.settings):
+    if alerts.closed(session.settings):  # under TLS, or behind a proxy, strangers cannot see the file
         raise Goodbye(f"Service not available {_banner(session.settings)}")
     yield from encode(_welcome(session, entry))
     yield from _send(session.wire)

@@ -13,7 +13,7 @@ from ipop3d.syntax import cut
 from mailcore import VERSION, log
 from mailcore.commands import is_foreign
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Refusal, Silence, TooLong
-from mailcore.login import access, sasl
+from mailcore.login import access
 from mailcore.login.channel import Entry, StartTLS
 from mailcore.wire import Wire
 
@@ -195,7 +195,6 @@ class Service:
         # nothing may stand between "+OK" and "POP3": an old client looks for just that, but Dovecot in front
         # of us for its own sign
         sign = "[XCLIENT] " if access.is_trusted(settings, peer) else ""
-        sasl.prepare(peer)
         name, stamp = ("", f" {peer.stamp.decode()}") if peer.stamp else (f" {_host(settings)}", "")  # as UW
         if not peer.greeted:
             yield from encode(Ok(f"{sign}POP3{name} mailcore {VERSION} server ready{stamp}"))

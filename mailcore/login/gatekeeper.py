@@ -14,7 +14,7 @@ import os
 from mailcore import log
 from mailcore.dialogue import READ_OCTETS, Dialogue
 from mailcore.errors import Ending, Goodbye, Hangup
-from mailcore.login import access, channel
+from mailcore.login import access, channel, sasl
 from mailcore.login.channel import StartTLS
 from mailcore.wire import Wait
 
@@ -102,6 +102,7 @@ def _lock_in(settings: Settings, keep_fds: tuple[int, ...], parent: int) -> None
 def talk(service: Any, settings: Settings, peer: Peer, dialogue: Doorstep, monitor: Channel) -> bool:
     """The conversation before login, and its result to the monitor; True when there is an entry."""
     entry: Entry | StartTLS | None = None
+    sasl.prepare(peer)  # a header and a handshake are heard before the greeting, and so behind the lock
     try:
         hear_proxy(settings, peer, dialogue, monitor)
         dialogue.begin(peer)

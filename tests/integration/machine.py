@@ -6,6 +6,9 @@ Everything is on loopback, on ports that are free, in directories of the test, a
 from __future__ import annotations
 
 import os
+import pty
+import select
+import signal
 import socket
 import subprocess
 import threading
@@ -103,6 +106,35 @@ def wait_for(fact: object, what: str, seconds: float = SECONDS) -> object:
             return value
         time.sleep(0.02)
     raise AssertionError(f"waited {seconds} s for {what}")
+
+
+MUTTRC = """set folder="{0}" mbox="" move=no delete=yes quit=yes mark_old=yes sort=mailbox-order wait_key=no
+set confirmappend=no read_inc=0 header_cache="" autoedit=yes abort_unmodified=no
+"""
+
+
+def mutt(home: Path, mailbox: str, keys: str, more: str = "") -> None:
+    """Run mutt on a terminal of its own with these keys pushed; `more` are lines for its muttrc."""
+    program = need("mutt")
+    (home / "muttrc").write_text(MUTTRC.format(home) + more)
+    pid, terminal = pty.fork()
+    if not pid:
+        os.environ.update(HOME=str(home), TERM="vt100", LINES="24", COLUMNS="80", LC_ALL="C")
+        os.execv(program, [program, "-n", "-F", str(home / "muttrc"), "-f", mailbox, "-e", f'push "{keys}"'])
+    until = time.monotonic() + 60
+    shown = b""
+    try:
+        while time.monotonic() < until:
+            if select.select([terminal], [], [], 1)[0]:
+                shown += os.read(terminal, 65536)
+    except OSError:
+        pass  # it has ended
+    finally:
+        os.close(terminal)
+        if time.monotonic() >= until:
+            os.kill(pid, signal.SIGKILL)
+        _, ended = os.waitpid(pid, 0)
+    assert ended == 0, shown[-2000:]
 
 
 class Syslog:

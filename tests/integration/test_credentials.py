@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import imaplib
 import poplib
 import re
 import subprocess
@@ -158,16 +157,6 @@ def test_scram(house, fred, mechanism, name):
     line.hear()
     assert scram(line.ask, f"AUTH {mechanism}", fred.name, SECRET, name).startswith("+OK Mailbox open")
     line.close()
-
-
-def test_clients_by_cram_md5(house, fred):
-    house.keep_secrets()
-    with imaplib.IMAP4("127.0.0.1", house.imap, timeout=SECONDS) as imap:
-        assert imap.login_cram_md5(fred.name, SECRET)[0] == "OK"
-    for url in (f"imap://127.0.0.1:{house.imap}/", f"pop3://127.0.0.1:{house.pop3}/"):
-        for way in ("CRAM-MD5", "PLAIN", "LOGIN"):
-            run(need("curl"), "-s", "-m", "20", "--login-options", f"AUTH={way}", "-u", f"{fred.name}:{SECRET}", url)
-    run(need("curl"), "-s", "-m", "20", "--login-options", "AUTH=+APOP", "-u", f"{fred.name}:{SECRET}", url)
 
 
 def test_anonymous(house, fred, syslog, tmp_path):

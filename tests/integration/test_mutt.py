@@ -2,45 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import signal
-import time
-from pathlib import Path
-
 import pytest
 
 from mailcore.settings import Settings
 from mailcore.store.namespace import Store
-from tests.conftest import need
-
-RC = """set folder="{0}" mbox="" move=no delete=yes quit=yes mark_old=yes sort=mailbox-order wait_key=no
-set confirmappend=no read_inc=0 header_cache="" autoedit=yes abort_unmodified=no
-"""
-
-
-def mutt(home: Path, path: Path, keys: str) -> None:
-    """Run mutt on a terminal of its own with these keys pushed."""
-    program = need("mutt")
-    (home / "muttrc").write_text(RC.format(home))
-    pid, terminal = pty.fork()
-    if not pid:
-        os.environ.update(HOME=str(home), TERM="vt100", LINES="24", COLUMNS="80", LC_ALL="C")
-        os.execv(program, [program, "-n", "-F", str(home / "muttrc"), "-f", str(path), "-e", f'push "{keys}"'])
-    until = time.monotonic() + 60
-    try:
-        while time.monotonic() < until:
-            if select.select([terminal], [], [], 1)[0]:
-                os.read(terminal, 65536)
-    except OSError:
-        pass  # it has ended
-    finally:
-        os.close(terminal)
-        if time.monotonic() >= until:
-            os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-    assert status == 0
+from tests.integration.machine import mutt
 
 
 @pytest.fixture
@@ -78,21 +44,21 @@ def test_mutt_changes_what_a_session_has_open(store, tmp_path):
     assert [uid for uid, _ in look(box).values()] == [1, 2, 3, 4, 5]
     box.store([1], "+", ["\\Answered", "Work"])
     keys = "<first-entry><flag-message><first-entry><next-entry><delete-message><last-entry><set-flag>N<sync-mailbox>"
-    mutt(tmp_path, tmp_path / "inbox", keys + "<first-entry><next-entry><set-flag>*<quit>")
+    mutt(tmp_path, str(tmp_path / "inbox"), keys + "<first-entry><next-entry><set-flag>*<quit>")
     found = look(box)
     assert {word: uid for word, (uid, _) in found.items()} == {"one": 1, "three": 3, "four": 4, "five": 5}
     assert found["one"][1] == {"\\Answered", "Work", "\\Flagged"}
     assert box.uid_validity == validity and len(box) == 4
 
     box.store([3], "+", ["\\Seen", "$Label1"])
-    mutt(tmp_path, tmp_path / "inbox", "<last-entry><delete-message><first-entry><clear-flag>*<quit>")
+    mutt(tmp_path, str(tmp_path / "inbox"), "<last-entry><delete-message><first-entry><clear-flag>*<quit>")
     box.append([incoming()])
     found = look(box)
     assert {word: uid for word, (uid, _) in found.items()} == {"one": 1, "three": 3, "four": 4, "six": 6}
     assert {"\\Seen", "$Label1"} <= found["three"][1] and "Work" in found["one"][1]
     box.close()
 
-    mutt(tmp_path, tmp_path / "inbox", "<first-entry><delete-message><quit>")
+    mutt(tmp_path, str(tmp_path / "inbox"), "<first-entry><delete-message><quit>")
     with store.open("INBOX") as box:
         found = look(box)
         assert {word: uid for word, (uid, _) in found.items()} == {"three": 3, "four": 4, "six": 6}
@@ -111,7 +77,7 @@ def test_mutt_saves_into_a_mailbox_that_a_session_has_open(store, tmp_path):
     with store.open("INBOX") as inbox, store.open("saved") as saved:
         inbox.store([2], "+", ["\\Flagged", "\\Seen"])
         target = tmp_path / "mail" / "saved"
-        mutt(tmp_path, tmp_path / "inbox", f"<first-entry><next-entry><copy-message>{target}<enter><enter><quit>")
+        mutt(tmp_path, str(tmp_path / "inbox"), f"<first-entry><next-entry><copy-message>{target}<enter><enter><quit>")
         found = look(saved)
         assert found["two"][0] == 1 and {"\\Flagged", "\\Seen"} <= found["two"][1]
         assert len(look(inbox)) == 5

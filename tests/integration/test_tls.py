@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import imaplib
 import os
-import poplib
 import signal
 import socket
 import ssl
@@ -160,28 +159,6 @@ def test_alpn(servers, port, offers, chosen):
 def test_sni(servers, name, served):
     said = s_client(servers.imaps, "-servername", name, say="a LOGOUT\n")
     assert f"CN = {served.decode()}" in said or f"CN={served.decode()}" in said, said
-
-
-def test_a_login_by_python(servers, fred):
-    with imaplib.IMAP4_SSL(HOST, servers.imaps, ssl_context=context(), timeout=20) as client:
-        assert client.login(fred.name, PASSWORD)[0] == "OK"
-        assert client.select("INBOX")[0] == "OK"
-    with imaplib.IMAP4(HOST, servers.imap, timeout=20) as client:
-        assert "STARTTLS" in client.capabilities
-        client.starttls(context())
-        assert "STARTTLS" not in client.capabilities and "LOGINDISABLED" not in client.capabilities
-        assert client.login(fred.name, PASSWORD)[0] == "OK"
-    for client in (poplib.POP3_SSL(HOST, servers.pop3s, context=context(), timeout=20),):
-        client.user(fred.name)
-        assert client.pass_(PASSWORD).startswith(b"+OK")
-        client.quit()
-    client = poplib.POP3(HOST, servers.pop3, timeout=20)
-    assert "STLS" in client.capa()
-    client.stls(context())
-    assert "STLS" not in client.capa()
-    client.user(fred.name)
-    assert client.pass_(PASSWORD).startswith(b"+OK")
-    client.quit()
 
 
 # --- command injection (S13, S14) ---------------------------------------------------------

@@ -14,8 +14,7 @@ from mailcore.login.accounts import Peer
 from mailcore.settings import Settings
 from tests.conftest import need_root
 from tests.mailcore.login.parrot import SERVICE
-from tests.mailcore.login.test_tls import context
-from tests.playground import certificate
+from tests.playground import certificate, context
 
 SECONDS = 10
 

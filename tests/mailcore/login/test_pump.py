@@ -12,8 +12,8 @@ from mailcore.login import pump
 from mailcore.login.pump import Pump
 from mailcore.login.tls import Keys
 from mailcore.settings import Settings
-from tests.mailcore.login.test_tls import Imap, context
-from tests.playground import certificate
+from tests.mailcore.login.test_tls import Imap
+from tests.playground import certificate, context
 
 SECONDS = 10
 MUCH = bytes(range(256)) * 20_000  # 5 MB: more than all buffers on the way

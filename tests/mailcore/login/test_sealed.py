@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -14,8 +16,7 @@ from mailcore.login.accounts import Peer
 from mailcore.settings import Settings
 from tests.mailcore.login.parrot import Parrot
 from tests.mailcore.login.stage import Stage
-from tests.mailcore.login.test_tls import context
-from tests.playground import certificate
+from tests.playground import certificate, context, program
 
 UID = os.getuid() or 54321
 SECONDS = 10
@@ -201,3 +202,64 @@ def test_a_crash_is_told_under_tls(open_stage):
     assert stage.hear().startswith(b"SORRY Internal error [")
     stage.end()
     assert any("ValueError" in line for line in stage.lines())
+
+
+# --- what is locked in before the greeting, and comes from a cold start ---------------------------
+
+
+@pytest.fixture
+def start(ground):
+    """One connection by TCP to a program that was just started, as inetd does it; its client's end."""
+    certificate(ground.path)
+    ground.accounts(("fred", "secret"))
+    ground.secrets(("fred", "secret"))
+    ground.hand_over()
+    processes = []
+
+    def start(server, *options):
+        settings = ground.options() | {"tls_directory": ground.path, "passwd_file": ground.path / "passwd"}
+        words = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+        words += [word for option in options for word in ("-o", option)]
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = socket.create_connection(listening.getsockname(), timeout=SECONDS)
+            theirs = listening.accept()[0]
+        command = program(server, *words)
+        processes.append(subprocess.Popen(command, stdin=theirs, stdout=theirs, env={}, cwd="/", **ground.identity()))
+        theirs.close()
+        return client
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait(SECONDS)
+
+
+@pytest.mark.parametrize("server", ["imapd", "ipop3d"])
+def test_all_is_there_that_the_mechanisms_need(start, server):
+    """Nothing can be imported after the lock, which comes before a handshake and before a PROXY header."""
+    auth = b"AUTH SCRAM-SHA-256\r\n" if server == "ipop3d" else b"a AUTHENTICATE SCRAM-SHA-256\r\n"
+    proxied = start(server, "proxy_networks=127.0.0.1")
+    proxied.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 40000 143\r\n")
+    for talk in (proxied, context().wrap_socket(start(server, "tls=true"))):
+        file = talk.makefile("rwb")
+        assert file.readline().startswith((b"* OK [CAPABILITY", b"+OK POP3"))
+        for said in (auth, b"biwsbj1mcmVkLHI9eA==\r\n"):  # n,,n=fred,r=x
+            file.write(said)
+            file.flush()
+            assert file.readline().startswith(b"+ ")
+        file.close()
+        talk.close()
+
+
+def test_nobody_gets_in_under_tls_while_nologin_is_there(start, ground):
+    """A gatekeeper under TLS cannot see the file when it greets; the session does."""
+    (ground.path / "nologin").touch()
+    talk = context().wrap_socket(start("imapd", "tls=true", f"nologin_file={ground.path / 'nologin'}"))
+    file = talk.makefile("rwb")
+    file.write(b"a LOGIN fred secret\r\n")
+    file.flush()
+    assert file.readline().startswith(b"* OK [CAPABILITY")
+    assert file.readline().startswith(b"* BYE Service not available")
+    assert file.readline() == b""
+    file.close()
+    talk.close()
