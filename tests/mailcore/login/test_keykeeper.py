@@ -105,17 +105,25 @@ def test_nonsense_is_nothing(keeper):
     os.close(pidfd)
 
 
+def shown(keeper):
+    """The certificate that a client sees now."""
+    client, ours, clear, pidfd = ask(keeper)  # all kept: a gatekeeper whose monitor goes ends in the middle of its word
+    os.close(pidfd)
+    with context().wrap_socket(client) as sealed:
+        return sealed.getpeercert(True)
+
+
 def test_renewed(keeper, tmp_path):
-    first = context().wrap_socket(ask(keeper)[0]).getpeercert(True)
+    first = shown(keeper)
     certificate(tmp_path, "new.example.org").rename(tmp_path / "parrot.pem")
     keeper.renew()
     until = time.monotonic() + SECONDS
-    while context().wrap_socket(ask(keeper)[0]).getpeercert(True) == first:
+    while shown(keeper) == first:
         assert time.monotonic() < until
     (tmp_path / "parrot.pem").write_text("broken")
     keeper.renew()
     time.sleep(0.3)
-    assert context().wrap_socket(ask(keeper)[0]).getpeercert(True) != first  # those in use stay
+    assert shown(keeper) != first  # those in use stay
 
 
 def test_without_a_certificate_there_is_none(settings, tmp_path):
