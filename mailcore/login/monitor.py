@@ -355,10 +355,10 @@ class Monitor:
             self._challenge(kind)
         elif about.checked:
             self._judge(kind, lambda refuse: self._ask_checker(kind, kept, refuse)[:2])
-            if kind == "change":
-                self.admitted = None  # whatever was changed, nobody comes in
         else:
             self._judge(kind, {"external": self._recognise, "anonymous": self._let_anybody_in}[kind])
+        if sources.CHANGE in self.peer.sources:
+            self.admitted = None  # poppassd: whatever was proved or changed, nobody comes in
 
     def _note_trouble(self, name: bytes, text: bytes) -> None:
         """Our own code failed in the gatekeeper; a few such lines are enough."""

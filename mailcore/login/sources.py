@@ -28,13 +28,13 @@ IN_FILE = ("{SCRAM-SHA-", "{PLAIN}", "{CLEAR")  # what of a passwd-file SCRAM ca
 
 def survey(settings: Settings, peer: Peer, purpose: str) -> list[str]:
     """Fill in what `peer` may be offered ("imap", "pop3" or "poppassd"); complaints for the log."""
-    if purpose == "poppassd":
-        peer.sources = frozenset((CHANGE,))
-        return []
     complaints: list[str] = []
     found = set()
     if settings.cram_md5_file and _is_there(settings.cram_md5_file) and _is_ready(settings.cram_md5_file, complaints):
         found |= {SECRETS, VERIFIERS}
+    if purpose == "poppassd":
+        peer.sources = frozenset(found & {SECRETS} | {CHANGE})  # the old password is asked where a login asks it
+        return complaints
     if settings.passwd_file and not (SECRETS in found and settings.cram_md5_only) and _has_verifiers(settings):
         found.add(VERIFIERS)
     if purpose == "imap" and settings.anonymous_user and os.path.exists(settings.anonymous_file):

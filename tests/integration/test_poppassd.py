@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -40,6 +41,40 @@ def poppassd(tmp_path, fred):
     daemon.stop()
     run(need("chpasswd"), text=f"{fred.name}:{PASSWORD}\n")
     SERVICE.unlink() if kept is None else SERVICE.write_bytes(kept)
+
+
+@pytest.fixture
+def xinetd(poppassd, tmp_path):
+    """The port of poppassd behind a real xinetd, by its own sample; the port, the program and an option apart."""
+    port = free_port()
+    option = f"-o cram_md5_file={poppassd.clear}"
+    changed = {"disable": "no", "port": str(port), "server": f"{tmp_path / 'poppassd'}\n\tserver_args = {option}"}
+    text = (ROOT / "xinetd.d/poppassd").read_text()
+    for name, value in changed.items():
+        text, count = re.subn(rf"(?m)^(\t{name}\s+)=.*$", rf"\1= {value}", text)
+        assert count == 1
+    (tmp_path / "xinetd.conf").write_text(text)
+    command = (need("xinetd"), "-dontfork", "-f", str(tmp_path / "xinetd.conf"), "-pidfile", str(tmp_path / "pid"))
+    daemon = Daemon(*command, ports=(port,))
+    yield port
+    daemon.stop()
+
+
+def test_through_xinetd(xinetd, poppassd, fred):
+    secrets.put(str(poppassd.clear), secrets.TAB, fred.name.encode(), lambda _: PASSWORD.encode())
+    assert change(xinetd, fred.name, "wrong-" + PASSWORD, NEW) == "500 Old password is wrong"
+    assert change(xinetd, fred.name, PASSWORD, NEW) == "200 Password changed, thank you"
+    assert secrets.secret(fred.name.encode(), str(poppassd.clear)) == NEW.encode()
+    assert pop3_login(poppassd.ports[1], fred.name, NEW).startswith("+OK")
+
+
+def test_the_mail_secret_is_another_one_than_the_systems(poppassd, fred):
+    """As with a login the file of secrets counts; PAM keeps its password."""
+    secrets.put(str(poppassd.clear), secrets.TAB, fred.name.encode(), lambda _: b"mail-secret")
+    assert change(poppassd.ports[0], fred.name, PASSWORD, NEW) == "500 Old password is wrong"
+    assert change(poppassd.ports[0], fred.name, "mail-secret", NEW) == "200 Password changed, thank you"
+    assert secrets.secret(fred.name.encode(), str(poppassd.clear)) == NEW.encode()
+    assert pop3_login(poppassd.ports[1], fred.name, PASSWORD).startswith("+OK")
 
 
 def change(port, user, old, new):

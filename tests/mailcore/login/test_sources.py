@@ -45,6 +45,8 @@ VERIFIER = ("fred:{SCRAM-SHA-256}4096,YQ==,YQ==,YQ==:1:1::/\n", 0o600)
         ({"passwd_file": VERIFIER}, "imap", ["verifiers"]),
         ({"passwd_file": ("fred:{PLAIN}x:1:1::/\n", 0o600)}, "pop3", ["verifiers"]),
         ({"passwd_file": (VERIFIER[0], 0o666)}, "imap", []),
+        ({}, "poppassd", ["change"]),
+        ({"cram_md5_file": SECRETS, "passwd_file": VERIFIER}, "poppassd", ["change", "secrets"]),
     ],
 )
 def test_what_is_found(place, files, purpose, found):

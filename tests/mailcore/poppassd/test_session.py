@@ -12,9 +12,9 @@ import pytest
 from passlib.hash import sha512_crypt
 
 from mailcore.errors import Broken
-from mailcore.login import passwords
-from mailcore.login.accounts import Peer
-from mailcore.login.channel import Entry
+from mailcore.login import gatekeeper, passwords, secrets
+from mailcore.login.accounts import Account, Peer
+from mailcore.login.channel import Entry, Question
 from mailcore.poppassd.session import SERVICE, answer
 from mailcore.settings import Settings
 from tests.mailcore.login.stage import Stage
@@ -23,6 +23,7 @@ NETWORK = Peer("socket", "192.0.2.7", 50000, 106)
 LOOPBACK = Peer("socket", "127.0.0.1", 50000, 106, local=True)
 UID = os.getuid() or 54321
 CANARY = "canary-secret"
+NEW = b"canary-five"
 
 
 @pytest.fixture
@@ -123,6 +124,53 @@ def test_a_user_on_his_own_pipe_is_asked_too(open_stage, settings):
     assert stage.hear().startswith(b"200 ")
     stage.say(b"QUIT")
     assert stage.hear() == b"200 Bye"
+
+
+@pytest.mark.parametrize("only", [True, False])
+def test_the_old_password_is_the_one_that_logs_in(open_stage, settings, tmp_path, only):
+    """Where there is a file of secrets it is that one (cram_md5_only); the other place keeps what it has."""
+    file = tmp_path / "secrets"
+    secrets.put(str(file), secrets.TAB, b"fred", lambda _: b"canary-mail")
+    settings.cram_md5_file, settings.cram_md5_only = str(file), only
+    stage = open_stage()
+    stage.hear()
+    right, wrong = ("canary-mail", CANARY) if only else (CANARY, "canary-mail")
+    assert change(stage, old=wrong, new="canary-four") == b"500 Old password is wrong"
+    assert change(stage, old=right, new="canary-four") == b"200 Password changed, thank you"
+    assert secrets.secret(b"fred", str(file)) == (b"canary-four" if only else b"canary-mail")
+    kept = passwords.verify(settings.passwd_file, "fred", CANARY.encode())
+    assert (kept is not None) == only
+    george = change(stage, user="george", old="canary-four")
+    assert george == b"500 Old password is wrong"
+
+
+def test_a_file_of_secrets_that_others_can_read_is_not_asked(open_stage, settings, tmp_path):
+    file = tmp_path / "secrets"
+    file.write_text("fred\tcanary-mail\n")
+    file.chmod(0o644)
+    settings.cram_md5_file = str(file)
+    stage = open_stage()
+    stage.hear()
+    assert change(stage, old="canary-mail") == b"500 Old password is wrong"
+    assert any("cram_md5_file" in line or str(file) in line for line in stage.lines())
+
+
+def test_a_gatekeeper_that_was_taken_over_comes_in_by_no_question(open_stage, settings, tmp_path, monkeypatch):
+    """Also with the right password, which opens sessions elsewhere."""
+    def keep(service, settings, peer, in_fd, out_fd, monitor, parent):
+        try:
+            for kind, fields in (("password", (b"fred", CANARY.encode())), ("change", (b"fred", CANARY.encode(), NEW))):
+                os.write(out_fd, b"right\r\n" if monitor.ask(Question(kind, fields)).right else b"wrong\r\n")
+            monitor.hand_over(Entry(Account("fred")))
+            monitor._sock.recv(100)
+        finally:
+            os._exit(0)
+
+    monkeypatch.setattr(gatekeeper, "keep", keep)
+    stage = open_stage()
+    assert [stage.hear() for _ in range(3)] == [b"right", b"right", b""]
+    assert stage.wait() == 1
+    assert any(line.startswith("LOG_ALERT gatekeeper: not a frame") for line in stage.lines())
 
 
 def test_names_cannot_write_into_the_log(open_stage):
