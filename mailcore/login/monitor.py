@@ -269,6 +269,7 @@ class Monitor:
         self._dismiss()
         self.sealed = self.peer.secure = self.peer.greeted = True
         self.peer.starttls = False
+        self.pending = ("", b"")
         _end_on_signals()
         self._post_sealed()
 

@@ -26,12 +26,17 @@ def scram(challenge: bytes, secret: bytes) -> bytes:
 
 def proof(bare: bytes, challenge: bytes, secret: bytes, header: bytes = b"n,,", name: str = "sha256") -> bytes:
     """client-final-message; `header` is the gs2-header with its channel binding data."""
-    nonce, salt, rounds = challenge.split(b",")
+    closing = b"c=" + b64encode(header) + b"," + challenge.split(b",")[0]
+    return closing + b",p=" + b64encode(bound(bare, challenge, closing, secret, name))
+
+
+def bound(bare: bytes, challenge: bytes, closing: bytes, secret: bytes, name: str = "sha256") -> bytes:
+    """ClientProof (RFC 5802 §3) over the three messages, the last without itself."""
+    _, salt, rounds = challenge.split(b",")
     salted = hashlib.pbkdf2_hmac(name, secret, b64decode(salt[2:]), int(rounds[2:]))
     key = hmac.digest(salted, b"Client Key", name)
-    closing = b"c=" + b64encode(header) + b"," + nonce
     signature = hmac.digest(hashlib.new(name, key).digest(), b",".join((bare, challenge, closing)), name)
-    return closing + b",p=" + b64encode(bytes(a ^ b for a, b in zip(key, signature, strict=True)))
+    return bytes(a ^ b for a, b in zip(key, signature, strict=True))
 
 
 def signature(bare: bytes, challenge: bytes, closing: bytes, secret: bytes, name: str = "sha256") -> bytes:

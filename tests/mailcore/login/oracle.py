@@ -1,10 +1,17 @@
-"""The monitor in one process: the real one's judgement, and the real checker's, without any fork."""
+"""The time before login in one process: the real conversation, the real monitor's judgement and the real checker's,
+without any fork."""
 
 from __future__ import annotations
 
-from mailcore.login import channel, checker
+from base64 import b64decode, b64encode
+
+from mailcore.login import channel, checker, sources
+from mailcore.login.accounts import Peer
 from mailcore.login.channel import Question, Verdict
 from mailcore.login.monitor import Monitor
+from mailcore.wire import Wait
+
+BINDINGS = {"tls-exporter": b"e" * 32, "tls-server-end-point": b"p" * 32}
 
 
 class Oracle(Monitor):
@@ -46,3 +53,48 @@ class Oracle(Monitor):
 
     def _delay(self, asked: float) -> bool:
         return True
+
+
+class Door:
+    """A conversation before login, a line at a time."""
+
+    judge = Oracle
+
+    def __init__(self, service, settings, secure=True, peer=None):
+        self.service = service
+        self.peer = peer or Peer("socket", "192.0.2.7", secure=secure)
+        self.peer.bindings = dict(BINDINGS) if self.peer.secure else {}
+        sources.survey(settings, self.peer, service.name)
+        self.oracle = self.judge(service, settings, self.peer)
+        self.talk = service.strangers(settings, self.peer)
+        self.entry, self.over = None, False
+        self.greeting = self.say(None)
+
+    def say(self, line):
+        """The answer to a line."""
+        reply, said = (line + b"\r\n" if line is not None else None), b""
+        while not self.over:
+            try:
+                step = self.talk.send(reply)
+            except StopIteration as end:
+                self.entry, self.over = end.value, True
+                break
+            reply = None
+            if isinstance(step, bytes):
+                said += step
+            elif isinstance(step, Wait):
+                break
+            elif isinstance(step, Question):
+                reply = self.oracle.ask(step)
+        return said
+
+    def hang_up(self):
+        self.talk.close()
+
+
+def b64(data):
+    return b64encode(data)
+
+
+def challenge(answer):
+    return b64decode(answer.strip().removeprefix(b"+").strip())

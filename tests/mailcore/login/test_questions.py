@@ -7,10 +7,8 @@ servers no path leads to a session but through a verified credential.
 from __future__ import annotations
 
 import ast
-import itertools
 import os
 import random
-from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
@@ -20,17 +18,15 @@ from imapd.session import SERVICE as IMAP
 from ipop3d.session import SERVICE as POP3
 from mailcore import log
 from mailcore.errors import Ending
-from mailcore.login import accounts, channel, checker, pam, sasl, sources
+from mailcore.login import accounts, channel, checker, pam, sasl
 from mailcore.login.accounts import Account, Peer
 from mailcore.login.channel import Forged, Question
 from mailcore.settings import Settings
-from mailcore.wire import Wait
 from tests.mailcore.login import client
-from tests.mailcore.login.oracle import Oracle
+from tests.mailcore.login.oracle import BINDINGS, Door, b64, challenge
 
 UID = os.getuid() or 54321
 SECRET = b"canary-secret"
-BINDINGS = {"tls-exporter": b"e" * 32, "tls-server-end-point": b"p" * 32}
 CHEAP = sha512_crypt.using(rounds=1000)
 
 
@@ -60,50 +56,7 @@ def settings(tmp_path):
     )  # fmt: skip
 
 
-class Door:
-    """A conversation before login, a line at a time."""
-
-    def __init__(self, service, settings, secure=True):
-        self.service = service
-        self.peer = Peer("socket", "192.0.2.7", secure=secure)
-        self.peer.bindings = dict(BINDINGS) if secure else {}
-        sources.survey(settings, self.peer, service.name)
-        self.oracle = Oracle(service, settings, self.peer)
-        self.talk = service.strangers(settings, self.peer)
-        self.entry, self.over = None, False
-        self.greeting = self.say(None)
-
-    def say(self, line):
-        """The answer to a line."""
-        reply, said = (line + b"\r\n" if line is not None else None), b""
-        while not self.over:
-            try:
-                step = self.talk.send(reply)
-            except StopIteration as end:
-                self.entry, self.over = end.value, True
-                break
-            reply = None
-            if isinstance(step, bytes):
-                said += step
-            elif isinstance(step, Wait):
-                break
-            elif isinstance(step, Question):
-                reply = self.oracle.ask(step)
-        return said
-
-    def hang_up(self):
-        self.talk.close()
-
-
 # --- a client's mechanisms -----------------------------------------------------------------
-
-
-def b64(data):
-    return b64encode(data)
-
-
-def challenge(answer):
-    return b64decode(answer.strip().removeprefix(b"+").strip())
 
 
 def auth(door, name):
@@ -436,111 +389,6 @@ def test_a_client_that_gives_up_for_ever_is_forged(settings, lines):
         oracle.ask(Question("void", (b"", b"failed")))
     with pytest.raises(Forged):
         oracle.ask(Question("void", (b"", b"failed")))
-
-
-# --- every short sequence (S4) -----------------------------------------------------------------------
-
-
-def plain_response(secret):
-    return b64(b"\0fred\0" + secret)
-
-
-POP3_WORDS = {
-    "USER": b"USER fred",
-    "PASS wrong": b"PASS wrong",
-    "PASS right": b"PASS " + SECRET,
-    "APOP wrong": b"APOP fred " + b"0" * 32,
-    "AUTH": b"AUTH PLAIN",
-    "right": plain_response(SECRET),
-    "cancel": b"*",
-    "QUIT": b"QUIT",
-}
-IMAP_WORDS = {
-    "LOGIN wrong": b"t LOGIN fred wrong",
-    "LOGIN right": b"t LOGIN fred " + SECRET,
-    "AUTH": b"t AUTHENTICATE PLAIN",
-    "AUTH wrong": b"t AUTHENTICATE PLAIN " + plain_response(b"wrong"),
-    "right": plain_response(SECRET),
-    "cancel": b"*",
-    "LOGOUT": b"t LOGOUT",
-}
-
-
-class Model:
-    """What RFC 1939, 5034 and 3501 say must come of it."""
-
-    def __init__(self, tries):
-        self.tries, self.user, self.asked, self.state = tries, False, False, "stranger"
-
-    def hear(self, word):
-        if self.asked:
-            self.asked = False
-            if word == "right":
-                self._try(True)
-            return  # anything else is a response that is none
-        if word == "USER":
-            self.user = True
-        elif word in ("PASS wrong", "PASS right"):
-            if self.user:
-                self.user = False
-                self._try(word == "PASS right")
-        elif word == "AUTH":
-            self.asked = True
-        elif word in ("LOGIN right", "LOGIN wrong", "AUTH wrong", "APOP wrong"):
-            if word == "APOP wrong":
-                self.user = False
-            self._try(word == "LOGIN right")
-        elif word in ("QUIT", "LOGOUT"):
-            self.state = "gone"
-
-    def _try(self, right):
-        if self.tries == 0:
-            self.state = "gone"
-        elif right:
-            self.state = "session"
-        else:
-            self.tries -= 1
-
-
-@pytest.mark.parametrize("service, words", [(POP3, POP3_WORDS), (IMAP, IMAP_WORDS)], ids=["pop3", "imap"])
-def test_every_sequence_of_six(service, words, settings, lines, monkeypatch):
-    """From each state that can be reached, each word leads where the model says; six words deep.
-
-    Sequences that ended are not gone on with, and what a checker would say of this password is fixed, for speed.
-    """
-    monkeypatch.setattr(
-        checker, "check",
-        lambda service, settings, peer, user, password: channel.Verdict(
-            (user, password) == (b"fred", SECRET), Account("fred", UID, UID, "/")
-        ),
-    )  # fmt: skip
-    settings.login_tries = 2
-    settings.bad_commands = 50
-    settings.login_bad_commands = 50
-    monkeypatch.setattr(sources, "survey", lambda settings, peer, purpose: None)
-    played = 0
-    ended: set[tuple[str, ...]] = set()
-    for sequence in itertools.product(words, repeat=DEPTH[service]):
-        if any(sequence[:length] in ended for length in range(1, DEPTH[service])):
-            continue
-        played += 1
-        door, model = Door(service, settings), Model(2)
-        door.peer.sources, door.peer.stamp = frozenset(("secrets", "stamp")), b"<1@x>"
-        for number, word in enumerate(sequence, 1):
-            door.say(words[word])
-            model.hear(word)
-            assert door.over == (model.state != "stranger"), (sequence[:number], model.state)
-            assert (door.entry is not None) == (model.state == "session"), sequence[:number]
-            assert (door.oracle.admitted is not None) == (model.state == "session"), sequence[:number]
-            if door.over:
-                ended.add(sequence[:number])
-                break
-        else:
-            door.hang_up()
-    assert played > 1000
-
-
-DEPTH = {POP3: 6, IMAP: 6}
 
 
 def test_nothing_is_left_of_an_exchange_that_was_broken_off(settings, lines):
