@@ -1,12 +1,14 @@
 """Questions and answers before login, with the real monitor's and checker's judgement and no processes.
 
-Every mechanism against every kind of bad account; every short sequence of what a client may say. In both
-servers no path leads to a session but through a verified credential.
+Every mechanism against every kind of bad account. test_walk.py goes through all states instead.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
+import hashlib
+import hmac
 import os
 import random
 from pathlib import Path
@@ -18,7 +20,7 @@ from imapd.session import SERVICE as IMAP
 from ipop3d.session import SERVICE as POP3
 from mailcore import log
 from mailcore.errors import Ending
-from mailcore.login import accounts, channel, checker, pam, sasl
+from mailcore.login import accounts, channel, checker, digests, pam, passwords, sasl, secrets, shadow
 from mailcore.login.accounts import Account, Peer
 from mailcore.login.channel import Forged, Question
 from mailcore.settings import Settings
@@ -46,6 +48,8 @@ def settings(tmp_path):
     names = {"fred": UID, "bob": UID, "admin": UID, "root": 0, "low": 1, "broken": -5}
     passwd = tmp_path / "passwd"
     passwd.write_text("".join(f"{name}:{CHEAP.hash(SECRET)}:{uid}:{UID}::/\n" for name, uid in names.items()))
+    with passwd.open("a") as file:
+        file.write(f"locked:!{CHEAP.hash(SECRET)}:{UID}:{UID}::/\n")
     secrets = tmp_path / "secrets"
     secrets.write_text("".join(f"{name}\t{SECRET.decode()}\n" for name in [*names, "ghost"]))
     for path in (passwd, secrets):
@@ -138,14 +142,18 @@ def test_the_right_credential_is_let_in(service, way, settings, lines):
     assert not any(line.startswith(("refused", "alert", "error")) for line in lines)
 
 
+# wrong, unknown, no account behind the secret, uid 0, below first_valid_uid, locked: the last four with the right one
+STRANGERS = ((b"fred", b"wrong"), (b"nobody-here", SECRET), (b"ghost", SECRET), (b"root", SECRET), (b"low", SECRET),
+             (b"locked", SECRET))  # fmt: skip
+
+
 @each_way
 def test_every_bad_account_hears_the_same(service, way, settings, lines):
     """Wrong password, nobody, no account behind the secret, root, low uid, nonsense uid, nobody's names."""
     heard = set()
     for user, secret in (
-        (b"fred", b"wrong"), (b"nobody-here", SECRET), (b"ghost", SECRET), (b"root", SECRET), (b"low", SECRET),
-        (b"broken", SECRET), (b"x:fred", SECRET), (b"fred:143", SECRET), (b"fred*bob", SECRET), (b"fred*", SECRET),
-        (b"*fred", b"wrong"), (b"bob*fred", b"wrong"),
+        *STRANGERS, (b"broken", SECRET), (b"x:fred", SECRET), (b"fred:143", SECRET), (b"fred*bob", SECRET),
+        (b"fred*", SECRET), (b"*fred", b"wrong"), (b"bob*fred", b"wrong"),
     ):  # fmt: skip
         door = Door(service, settings)
         answer = WAYS[way](door, user, secret)
@@ -156,6 +164,40 @@ def test_every_bad_account_hears_the_same(service, way, settings, lines):
     assert heard.pop().split(b" ")[0] in (b"-ERR", b"t")
     shapes = ("refused Login failed user=", "refused Failed ")
     assert all(line.startswith(shapes) and line.endswith(" host=[192.0.2.7]") for line in lines), lines
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """What a login does that takes time, in order: each hash with its cost, each comparison, each file that is read."""
+    done = []
+
+    def watch(place, name, what):
+        real = getattr(place, name)
+        watched = lambda *given, **words: done.append((name, what(*given))) or real(*given, **words)  # noqa: E731
+        monkeypatch.setattr(place, name, watched)
+
+    watch(shadow, "matches", lambda password, hashed: hashed[:14])
+    watch(hashlib, "pbkdf2_hmac", lambda name, password, salt, rounds, *size: (name, len(salt), rounds))
+    watch(hmac, "compare_digest", lambda given, right: None)
+    watch(digests, "_md5", lambda *text: None)
+    watch(secrets, "read", lambda path, *bits: path)
+    watch(passwords, "text", lambda path: path)
+    return done
+
+
+@each_way
+@pytest.mark.parametrize("place", ["secrets", "passwd"])
+def test_every_bad_account_costs_the_same(service, way, place, settings, lines, work):
+    """S7, counted and not timed (benchmarks/timing.py does that); only for who was right an account is looked up."""
+    settings.cram_md5_only = place == "secrets"
+    spent = {}
+    for user, secret in STRANGERS * 2:  # the first of all makes SCRAM's key
+        door = Door(service, settings)
+        work.clear()
+        WAYS[way](door, user, secret)
+        spent[user] = tuple(step for step in work if step != ("text", settings.passwd_file))
+    assert len(set(spent.values())) == 1, spent
+    assert spent[b"fred"]
 
 
 @pytest.mark.parametrize("service, way", [pair for pair in BOTH if pair[1] not in ("CRAM-MD5", "APOP")])
@@ -183,14 +225,18 @@ def test_counting_can_only_restrict(service, way, settings, lines):
     assert any("Login excessive login failures user=fred auth=fred" in line for line in lines)
 
 
-def test_random_failures_never_open(settings, lines):
+def test_random_failures_never_open(settings, lines, monkeypatch):
+    """S5: 10 000 orders of wrong answers by all mechanisms; then the right one, which counts as long as one may try."""
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", functools.lru_cache(hashlib.pbkdf2_hmac))
     chance = random.Random(5)
-    for _ in range(150):
-        service = chance.choice((IMAP, POP3))
+    ways = {service: [way for owner, way in BOTH if owner is service] for service in (IMAP, POP3)}
+    doors = 0
+    for _ in range(10_000):
         settings.login_tries = chance.choice((1, 3, 1000))
+        service = chance.choice((IMAP, POP3))
         door = Door(service, settings)
         for _ in range(chance.randint(1, 6)):
-            way = chance.choice([way for owner, way in BOTH if owner is service])
+            way = chance.choice(ways[service])
             if not door.over:
                 WAYS[way](door, chance.choice((b"fred", b"ghost", b"", b"*", b"root")), b"wrong")
         assert door.entry is None
@@ -198,6 +244,8 @@ def test_random_failures_never_open(settings, lines):
         if not door.over:
             WAYS["PLAIN"](door, b"fred", SECRET)
             assert (door.entry is not None) == (failures < settings.login_tries)
+            doors += 1
+    assert doors > 1000
 
 
 # --- another user's mail ---------------------------------------------------------------------
@@ -407,7 +455,10 @@ def test_nothing_is_left_of_an_exchange_that_was_broken_off(settings, lines):
 SECRET_NAMES = {"secret", "password", "digest", "proof", "stored_key", "server_key", "crypted", "signature", "given"}
 
 
-@pytest.mark.parametrize("module", ["checker", "digests", "scram", "passwords", "secrets", "shadow", "verifiers"])
+JUDGES = ["change", "checker", "digests", "scram", "passwords", "secrets", "shadow", "verifiers"]
+
+
+@pytest.mark.parametrize("module", JUDGES)
 def test_secrets_are_compared_in_constant_time(module):
     """S6: hmac.compare_digest and nothing else, wherever one side is a secret or made of one."""
     tree = ast.parse(Path(sasl.__file__).with_name(f"{module}.py").read_text())
