@@ -1,17 +1,22 @@
-"""S3: whatever the gatekeeper sends, no account comes of it."""
+"""S3: whatever the gatekeeper sends, no account comes of it.
+
+First to the monitor alone, then to a monitor that forks and is root if the tests are. What comes of every order of
+good frames is in test_walk.py."""
 
 from __future__ import annotations
 
+import os
 import random
 
 import pytest
 
 from mailcore import log
-from mailcore.login import channel, monitor
+from mailcore.login import channel, gatekeeper, monitor
 from mailcore.login.accounts import Account, Peer
 from mailcore.login.channel import Forged, Verdict, pack
 from mailcore.settings import Settings
 from tests.mailcore.login.parrot import SERVICE
+from tests.mailcore.login.stage import Stage
 
 FRAMES = 100_000
 KINDS = b"HAFTVR" + b"".join(channel.KINDS)
@@ -97,3 +102,35 @@ def test_what_is_handed_over_is_measured():
         finally:
             ours.close()
             theirs.close()
+
+
+def test_the_real_monitor_and_a_gatekeeper_that_speaks_at_random(tmp_path, monkeypatch):
+    """All processes: whoever was taken over gets no session, and the monitor ends by itself, without a fault."""
+    (tmp_path / "passwd").write_text("fred:!:54321:54321::/\n")
+    (tmp_path / "passwd").chmod(0o600)
+    settings = Settings(
+        login_delay_seconds=0.0, run_directory=str(tmp_path / "run"), passwd_file=str(tmp_path / "passwd"),
+        cram_md5_file="", anonymous_file="", hosts_allow="", hosts_deny="", login_timeout_seconds=5,
+    )  # fmt: skip
+
+    def keep(service, settings, peer, in_fd, out_fd, ours, parent):
+        try:
+            chance = random.Random(os.getpid())
+            ours._sock.settimeout(0.05)
+            for _ in range(chance.randrange(1, 12)):
+                ours._sock.send(frame(chance))
+                if chance.randrange(2):
+                    ours._sock.recv(5000)
+        finally:
+            os._exit(0)
+
+    monkeypatch.setattr(gatekeeper, "keep", keep)
+    for _ in range(60):
+        stage = Stage(settings, Peer("socket", "127.0.0.1", 50000, 143, local=True), tmp_path)
+        assert stage.hear() == b""  # neither a session's words nor an apology
+        assert stage.wait() in (0, 1)
+        stage.kill()
+        said = stage.lines()
+        assert not any("Login user=" in line or "Authenticated" in line or "Error" in line for line in said), said
+        assert any(line.startswith(("LOG_ALERT", "LOG_INFO")) for line in said)
+        stage.log.write_text("")
