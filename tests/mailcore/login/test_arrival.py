@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 
 import pytest
 
 from mailcore import settings
 from mailcore.login import arrival, listener, monitor
 from tests.mailcore.login.parrot import SERVICE
+from tests.playground import program
 
 
 def in_a_fork(fds, work):
@@ -102,3 +104,28 @@ def test_a_wrong_setting_is_said_to_each_in_his_way(seen, tmp_path, monkeypatch)
     assert (tmp_path / "errors").read_text().startswith("parrot: no such setting: nonsense") or "nonsense" in (
         tmp_path / "errors"
     ).read_text()
+
+
+@pytest.mark.parametrize("way, greeting", [("pipe", b"* PREAUTH"), ("UNIX socket", b"* PREAUTH"), ("TCP", b"* OK")])
+def test_an_ordinary_user_is_known_where_no_network_is(ground, way, greeting):
+    """S16: never on a network socket, whoever started us, not even on loopback."""
+    ground.hand_over()
+    words = [word for name, value in ground.options().items() for word in ("-o", f"{name}={value}")]
+    ours = theirs = None
+    if way == "TCP":
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            ours = socket.create_connection(listening.getsockname(), timeout=20)
+            theirs = listening.accept()[0]
+    elif way == "UNIX socket":
+        ours, theirs = socket.socketpair()
+    process = subprocess.Popen(
+        program("imapd", *words), stdin=theirs or subprocess.PIPE, stdout=theirs or subprocess.PIPE,
+        env={"HOME": str(ground.home)}, cwd="/", **ground.identity(),
+    )  # fmt: skip
+    file = ours.makefile("rb") if ours else process.stdout
+    assert file.readline().startswith(greeting)
+    process.terminate()
+    process.wait(20)
+    for thing in (file, ours, theirs, process.stdin):
+        if thing:
+            thing.close()
