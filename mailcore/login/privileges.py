@@ -90,7 +90,26 @@ def _enclose(places: Iterable[tuple[str, str]]) -> bool:
         raise NotSafe(str(error)) from None
 
 
+def be_nobody(settings: Settings) -> None:
+    """Nobody for good, in the same root directory: for work that is no conversation (nobody.py)."""
+    if os.geteuid() == 0:
+        uid, gid = _nobodys(settings.gatekeeper_user)
+        status_fd = _open_status()
+        os.setgroups([])
+        _change(uid, gid, status_fd)
+
+
 def _lock_in(user: str, root: str) -> None:
+    uid, gid = _nobodys(user)
+    status_fd = _open_status()
+    _enter_empty(root)
+    os.setgroups([])
+    _change(uid, gid, status_fd)
+    if os.getgroups():
+        raise NotSafe("groups are left")
+
+
+def _nobodys(user: str) -> tuple[int, int]:
     import pwd
 
     try:
@@ -99,12 +118,7 @@ def _lock_in(user: str, root: str) -> None:
         raise NotSafe(f"gatekeeper_user {user} does not exist") from None
     if not entry.pw_uid or not entry.pw_gid:
         raise NotSafe(f"gatekeeper_user {user} has root's uid or gid")
-    status_fd = _open_status()
-    _enter_empty(root)
-    os.setgroups([])
-    _change(entry.pw_uid, entry.pw_gid, status_fd)
-    if os.getgroups():
-        raise NotSafe("groups are left")
+    return entry.pw_uid, entry.pw_gid
 
 
 def _enter_empty(root: str) -> None:

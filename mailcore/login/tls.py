@@ -270,23 +270,29 @@ def _end_point(certificate: crypto.X509) -> bytes:
     return bytes.fromhex(certificate.digest(name).decode().replace(":", ""))
 
 
-# --- client certificates, seen by the checker --------------------------------------------
+# --- client certificates, seen by a child of the checker's --------------------------------------------
 
 
-def name_in(der: bytes, authorities: str, field: str) -> str:
+def authorities(path: str) -> crypto.X509Store:
+    """Whom we believe what a client's certificate says; Refused if the file cannot be used."""
+    store = crypto.X509Store()
+    try:
+        store.load_locations(path)
+    except crypto.Error as error:
+        raise Refused(f"tls_client_ca {path}: {error}") from None
+    return store
+
+
+def name_in(der: bytes, store: crypto.X509Store, field: str) -> str:
     """The user's name in a client's certificate, after verifying it anew; Refused says what is wrong.
 
     `field` is one of FIELDS; of an e-mail address the part before the @ counts.
     """
     try:
         certificate = crypto.load_certificate(crypto.FILETYPE_ASN1, der)
-        store = crypto.X509Store()
-        store.load_locations(authorities)
         crypto.X509StoreContext(store, certificate).verify_certificate()
-    except crypto.X509StoreContextError as error:
+    except (crypto.Error, crypto.X509StoreContextError, ValueError) as error:
         raise Refused(f"client certificate: {error}") from None
-    except (crypto.Error, ValueError) as error:
-        raise Refused(f"client certificate or tls_client_ca: {error}") from None
     _check_purpose(certificate)
     if field not in FIELDS:
         raise Refused(f"tls_username_field {field}: not one of {', '.join(FIELDS)}")

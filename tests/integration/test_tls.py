@@ -249,14 +249,19 @@ def descriptors(pids: set[int]) -> int:
     return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
 
 
+def resident_octets(pids: set[int]) -> int:
+    return sum(int(status(pid)["VmRSS"][0]) for pid in pids) * 1024
+
+
 def test_aborted_handshakes_leave_nothing(servers):
-    """S44: no process, no descriptor, no file."""
+    """S44: no process, no descriptor, no file, no memory to speak of."""
     need_root()
     count = ABORTS if servers.mode == "listen" else ABORTS // 10
     s_client(servers.imaps, say="a LOGOUT\n")
     wait_for(lambda: all(_is_keeper(pid) for pid in servers.family()), "quiet")
     daemons = {daemon.process.pid for daemon in servers.daemons}
     before = descriptors(daemons | servers.family()), set(os.listdir("/tmp"))
+    octets = resident_octets(daemons | servers.family())
     hello = _hello()
     for number in range(count):
         with socket.create_connection((HOST, servers.imaps), timeout=20) as sock:
@@ -268,6 +273,9 @@ def test_aborted_handshakes_leave_nothing(servers):
         return all(map(_is_keeper, family)) and descriptors(daemons | family) == before[0]
 
     wait_for(quiet, "the last gatekeeper to end and nothing to stay open")
+    grown = resident_octets(daemons | servers.family()) - octets
+    print(f"{count} handshakes: {grown} octets more, {before[0]} descriptors as before")
+    assert grown < 1 << 20
     left = {name for name in set(os.listdir("/tmp")) - before[1] if "mailcore" in name}
     assert not {name for name in left if not name.startswith(("mailcore-tree-", "mailcore-demo-"))}  # other test runs
 

@@ -32,9 +32,10 @@ ANSWERS = {
     POPPASSD: re.compile(rb"[25]00 [\x20-\x7e]+"),
 }
 CRUMBS = [
-    b" ", b" ", b"\t", b'"', b"\\", b"(", b")", b"{3}", b"{3+}", b"{0}", b"~{3}", b"{4294967296}", b"*", b"=", b"+", b"%",
-    b"\0", b"\r", b"\n", b"\xff", b"\xc3\xa4", b"fred", b"wrong", b"NIL", b"1", b"ADDR=1.2.3.4", b"CAPABILITY",
-    b"n,,n=fred,r=x", b"c=biws,r=x,p=AAAA", b"0" * 32, b"a" * 70, b"?" * 600, b"{%b}" % (b"9" * 5000), b"x" * 9000,
+    b" ", b" ", b"\t", b'"', b"\\", b"(", b")", b"{3}", b"{3+}", b"{0}", b"~{3}", b"{4294967296}", b"*", b"=",
+    b"+", b"%", b"\0", b"\r", b"\n", b"\xff", b"\xc3\xa4", b"fred", b"wrong", b"NIL", b"1", b"ADDR=1.2.3.4",
+    b"CAPABILITY", b"n,,n=fred,r=x", b"c=biws,r=x,p=AAAA", b"0" * 32, b"a" * 70, b"?" * 600, b"x" * 9000,
+    b"{%b}" % (b"9" * 5000),
 ]  # fmt: skip
 
 

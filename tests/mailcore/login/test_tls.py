@@ -15,7 +15,7 @@ import pytest
 from OpenSSL import SSL
 
 from mailcore.login import tls
-from mailcore.login.tls import Keys, Refused, Unusable, name_in
+from mailcore.login.tls import Keys, Refused, Unusable, authorities, name_in
 from mailcore.settings import Settings
 from tests.conftest import need
 from tests.playground import certificate, context
@@ -355,25 +355,25 @@ def test_the_name_in_a_certificate(authority, subject, usage, field, name):
     path = vouched(authority, subject, usage)
     if name is None:
         with pytest.raises(Refused):
-            name_in(der(path), str(authority / "ca.pem"), field)
+            name_in(der(path), authorities(str(authority / "ca.pem")), field)
     else:
-        assert name_in(der(path), str(authority / "ca.pem"), field) == name
+        assert name_in(der(path), authorities(str(authority / "ca.pem")), field) == name
 
 
 def test_a_certificate_of_somebody_elses(authority, tmp_path):
     make_authority(tmp_path)
     path = vouched(tmp_path, "/CN=fred")
     with pytest.raises(Refused):
-        name_in(der(path), str(authority / "ca.pem"), "commonName")
+        name_in(der(path), authorities(str(authority / "ca.pem")), "commonName")
     with pytest.raises(Refused):
-        name_in(b"no certificate", str(authority / "ca.pem"), "commonName")
+        name_in(b"no certificate", authorities(str(authority / "ca.pem")), "commonName")
 
 
 def test_a_certificate_that_is_old(authority):
     path = vouched(authority, "/CN=fred", days="-1") if _old_openssl_takes_negative_days(authority) else None
     if path is not None:
         with pytest.raises(Refused):
-            name_in(der(path), str(authority / "ca.pem"), "commonName")
+            name_in(der(path), authorities(str(authority / "ca.pem")), "commonName")
 
 
 def _old_openssl_takes_negative_days(place):
