@@ -373,12 +373,19 @@ def _judged_by_pam(outcome: Any) -> Verdict:
     if outcome.code == pam.UNAVAILABLE:
         log.error(f"PAM: {outcome.detail}")
         return _unavailable()
-    if outcome.code == pam.EXPIRED:
+    if outcome.code == pam.EXPIRED or outcome.code == pam.DENIED and _has_expired(outcome.user):
         return _expired(outcome.messages)
     if outcome.code:
         return Verdict(False)
     account = accounts.named(outcome.user)
     return Verdict(account is not None, account, alerts=outcome.messages)
+
+
+def _has_expired(user: str) -> bool:
+    """Debian's common-account turns an expired account into a plain no; shadow(5) tells which it was."""
+    from mailcore.login import shadow
+
+    return os.geteuid() == 0 and shadow.permitted(user).code == shadow.EXPIRED
 
 
 def _expired(messages: list[str]) -> Verdict:

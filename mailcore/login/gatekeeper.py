@@ -62,6 +62,9 @@ class Doorstep(Dialogue):
     def begin(self, peer: Peer) -> None:
         """What must be done before the greeting, and fills in what is known of the peer by that: nothing in clear."""
 
+    def close(self) -> None:
+        """What is the last word, after all others: before the farewell, at which the monitor ends us."""
+
     def go_in(self) -> None:
         """Be locked in from now on: whatever is heard is heard after this."""
         if self.lock_in is not None:
@@ -118,6 +121,7 @@ def talk(service: Any, settings: Settings, peer: Peer, dialogue: Doorstep, monit
         monitor.hand_over(entry)
         return True
     else:
+        dialogue.close()
         say_farewell(dialogue.ending, monitor)
     return False
 

@@ -29,6 +29,7 @@ _BROKEN = {1, 2, 3, 4, 5, 9, 26, 28}  # OPEN, SYMBOL, SERVICE, SYSTEM, BUF, AUTH
 _NEW_WANTED = 12  # PAM_NEW_AUTHTOK_REQD: the account is good, and its password is too old
 
 WRONG, EXPIRED, UNAVAILABLE = "WRONG", "EXPIRED", "UNAVAILABLE"
+DENIED = "DENIED"  # the password is right; the account rules say no, and not why
 REFUSED = "REFUSED"  # the old password is right; the modules did not take the new one
 
 
@@ -197,7 +198,9 @@ def _code(step: str, status: int) -> str:
         return REFUSED
     if status in _EXPIRED and step != "pam_authenticate":
         return EXPIRED
-    return UNAVAILABLE if status in _BROKEN else WRONG
+    if status in _BROKEN:
+        return UNAVAILABLE
+    return DENIED if step == "pam_acct_mgmt" else WRONG
 
 
 def _user(libpam: Any, handle: c_void_p, user: str) -> str:

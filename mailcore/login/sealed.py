@@ -179,13 +179,10 @@ def _lock(settings: Settings, keep_fds: tuple[int, ...]) -> Callable[[], None]:
     return lambda: privileges.confine(settings, (*keep_fds, 2), 0, CPU_SECONDS)
 
 
-def _serve(
-    service: Any, settings: Settings, peer: Peer, monitor: Channel, doorway: Doorway, pump: Pump
-) -> None:
+def _serve(service: Any, settings: Settings, peer: Peer, monitor: Channel, doorway: Doorway, pump: Pump) -> None:
     """Handshake, conversation, and after a login the pump."""
     if talk(service, settings, peer, doorway, monitor):
         monitor.close()
         for number in (_signal.SIGTERM, _signal.SIGHUP):
             _signal.signal(number, _signal.SIG_IGN)  # they are for the session; we end when it does
-        return pump.run()
-    return doorway.close()
+        pump.run()

@@ -11,6 +11,7 @@ from mailcore.login import checker, pam
 from mailcore.login.accounts import Peer
 from mailcore.settings import Settings
 from tests.integration.machine import PASSWORD, need, need_root, run
+from tests.playground import ROOT
 
 PEER = Peer("socket", "192.0.2.7", local=False)
 
@@ -62,25 +63,36 @@ def test_a_locked_account(fred):
         run(need("usermod"), "--unlock", fred.name)
 
 
+UNIX = "auth required pam_unix.so\naccount required pam_unix.so\n"
+DENYING = UNIX + "account required pam_deny.so\n"
+SAMPLE = (ROOT / "pam.d/imap").read_text()  # Debian's rules turn an expired account into a plain refusal
+
+
 @pytest.fixture
-def plain_service():
-    """A PAM service of pam_unix alone: Debian's own rules turn an expired account into a plain refusal."""
+def service(request):
+    """A PAM service of these rules."""
     path = Path("/etc/pam.d/mctest_imap")
-    path.write_text("auth required pam_unix.so\naccount required pam_unix.so\n")
+    path.write_text(request.param)
     yield path.name
     path.unlink()
 
 
-def test_an_expired_account_is_told_only_with_the_right_password(fred, plain_service):
+@pytest.mark.parametrize("service", [UNIX, SAMPLE], indirect=True, ids=["pam_unix", "sample"])
+def test_an_expired_account_is_told_only_with_the_right_password(fred, service):
     run(need("chage"), "--expiredate", "2001-01-01", fred.name)
     try:
-        verdict = check(fred.name, PASSWORD, pam_service=plain_service)
+        verdict = check(fred.name, PASSWORD, pam_service=service)
         assert (verdict.right, verdict.code) == (False, "EXPIRED")
         assert verdict.alerts
-        assert check(fred.name, "wrong", pam_service=plain_service).code == ""
-        assert not check(fred.name, PASSWORD).right
+        assert check(fred.name, "wrong", pam_service=service).code == ""
     finally:
         run(need("chage"), "--expiredate", "-1", fred.name)
+
+
+@pytest.mark.parametrize("service", [DENYING], indirect=True, ids=["deny"])
+def test_who_is_denied_for_another_reason_hears_none(fred, service):
+    verdict = check(fred.name, PASSWORD, pam_service=service)
+    assert (verdict.right, verdict.code, verdict.alerts) == (False, "", [])
 
 
 def test_an_expired_password(fred):

@@ -121,7 +121,7 @@ def test_a_session_is_opened_only_if_asked(ask):
         ("pam_authenticate", 9, "UNAVAILABLE"),
         ("pam_authenticate", 4, "UNAVAILABLE"),
         ("pam_start", 26, "UNAVAILABLE"),
-        ("pam_acct_mgmt", 6, "WRONG"),
+        ("pam_acct_mgmt", 6, "DENIED"),
         ("pam_acct_mgmt", 12, "EXPIRED"),
         ("pam_acct_mgmt", 13, "EXPIRED"),
         ("pam_setcred", 16, "EXPIRED"),
@@ -193,7 +193,7 @@ def test_each_prompt_has_its_password(change):
         ("pam_authenticate", 9, "UNAVAILABLE"),
         ("pam_acct_mgmt", 12, ""),  # a password that is too old may be changed,
         ("pam_acct_mgmt", 13, "EXPIRED"),  # one of an expired account not
-        ("pam_acct_mgmt", 6, "WRONG"),
+        ("pam_acct_mgmt", 6, "DENIED"),
         ("pam_chauthtok", 20, "REFUSED"),
         ("pam_chauthtok", 22, "REFUSED"),
         ("pam_chauthtok", 4, "REFUSED"),

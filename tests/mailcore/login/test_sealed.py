@@ -101,6 +101,20 @@ def test_in_the_middle(open_stage):
     assert stage.end() == 0
 
 
+def test_the_end_is_said_in_tls(open_stage):
+    """A client that hears no close_notify must think that somebody has cut the connection (RFC 8446 §6.1)."""
+    strict = context()
+    strict.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0x80)
+    for _ in range(20):
+        stage = open_stage(tls=True)
+        stage.file.close()
+        with strict.wrap_socket(stage.client, suppress_ragged_eofs=False) as client:
+            client.sendall(b"QUIT\r\n")
+            while client.recv(100):
+                pass
+        stage.wait()
+
+
 def test_only_where_there_is_a_certificate(open_stage, tmp_path):
     (tmp_path / "parrot.pem").unlink()
     stage = open_stage()
