@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tempfile
 import threading
 import time
@@ -17,8 +16,9 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.reliability import Count, named
+from benchmarks.reliability.clients import Died, Imap
 from tests.mailcore.store.faults import memory
-from tests.playground import Ground, program
+from tests.playground import Ground
 
 KILLS = 1_000
 PER_SEED = 20
@@ -29,60 +29,11 @@ _SUBJECT = re.compile(rb"Subject: (t\d+)")
 THERE, GONE, OPEN = "there", "gone", "open"
 
 
-class Died(Exception):
-    """The server is no more."""
-
-
-class Server:
-    """imapd on a pipe, as a client sees it."""
-
-    def __init__(self, ground: Ground) -> None:
-        options = [word for name, value in ground.options().items() for word in ("-o", f"{name}={value}")]
-        self.process = subprocess.Popen(
-            program("imapd", *options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            cwd=ground.path, env={"HOME": str(ground.home)}, **ground.identity(),  # type: ignore[call-overload]
-        )  # fmt: skip
-        self.line()
-
-    def line(self) -> bytes:
-        assert self.process.stdout is not None
-        line: bytes = self.process.stdout.readline()
-        if not line.endswith(b"\n"):
-            raise Died
-        return line
-
-    def say(self, words: bytes) -> tuple[bytes, bytes]:
-        """The status word, and all that was said before it."""
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(b"t " + words + b"\r\n")
-            self.process.stdin.flush()
-        except OSError:
-            raise Died from None
-        said = []
-        while not (line := self.line()).startswith(b"t "):
-            said.append(line)
-        return line.split()[1], b"".join(said)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.end()
-
-    def end(self) -> None:
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            try:
-                pipe.close()
-            except OSError:
-                pass
-        self.process.wait()
-
-
 class Client:
     """One server, and what it owes: `box[token]` for both mailboxes, `flagged` tokens."""
 
     def __init__(self, ground: Ground, number: int, random: Random) -> None:
-        self.server = Server(ground)
+        self.server = Imap(ground)
         self.number, self.random = number, random
         self.made = 0
         self.inbox: dict[str, str] = {}
@@ -150,19 +101,23 @@ class Client:
             self.inbox[token] = GONE
 
 
-def found(ground: Ground, name: bytes) -> dict[str, list[bytes]]:
-    """What a new server finds in a mailbox: flags by token."""
-    server = Server(ground)
+def found(ground: Ground) -> list[dict[str, list[bytes]]]:
+    """What a new server finds in both mailboxes: what it says of each message, by token."""
+    server = Imap(ground)
     try:
-        server.say(b"SELECT " + name)
-        _, said = server.say(b"FETCH 1:* (FLAGS RFC822.SIZE BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY.PEEK[TEXT])")
-        there: dict[str, list[bytes]] = {}
-        for part in re.split(rb"(?m)^(?=\* \d+ FETCH )", said):
-            if subject := _SUBJECT.search(part):
-                there.setdefault(subject.group(1).decode(), []).append(part)
-        return there
+        return [_messages(server, name) for name in (b"INBOX", b"other")]
     finally:
         server.kill()
+
+
+def _messages(server: Imap, name: bytes) -> dict[str, list[bytes]]:
+    server.say(b"SELECT " + name)
+    _, said = server.say(b"FETCH 1:* (FLAGS RFC822.SIZE BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY.PEEK[TEXT])")
+    there: dict[str, list[bytes]] = {}
+    for part in re.split(rb"(?m)^(?=\* \d+ FETCH )", said):
+        if subject := _SUBJECT.search(part):
+            there.setdefault(subject.group(1).decode(), []).append(part)
+    return there
 
 
 def fault(client: Client, inbox: dict[str, list[bytes]], other: dict[str, list[bytes]]) -> str:
@@ -201,7 +156,7 @@ def one_round(ground: Ground, random: Random, first: int) -> tuple[int, list[str
     for thread, client in zip(threads, clients, strict=True):
         thread.join()
         client.server.end()
-    inbox, other = found(ground, b"INBOX"), found(ground, b"other")
+    inbox, other = found(ground)
     return len(clients), [wrong for client in clients if (wrong := fault(client, inbox, other))]
 
 

@@ -8,11 +8,11 @@ import sys
 from benchmarks.reliability import Count
 from tests.playground import ROOT
 
-SECONDS = 5.0  # for each pair
+SECONDS = 10.0  # for each pair
 
 
 def run(share: float = 1.0) -> Count:
-    count = Count("pairs of lock orders, 5 s each: nobody lost a turn or waited 10 s")
+    count = Count("pairs of lock orders, 10 s each: nobody lost a turn or waited 10 s")
     command = [sys.executable, str(ROOT / "benchmarks" / "lock_orders.py"), f"{max(1.0, SECONDS * share):g}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines()

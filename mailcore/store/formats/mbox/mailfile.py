@@ -214,16 +214,16 @@ class MailFile:
     def wrote(self, before: Stamp, new_mail: bool = False) -> tuple[Stamp, bool]:
         """Give the file a time of its own after we wrote: no write of others can have the same.
 
-        A second ago is a time that the kernel gives to nobody any more.  Shells call it new
-        mail when atime is before mtime, so that is said only if there is some.
+        Two seconds ago is a time that the kernel gives to nobody any more.  Shells call it new
+        mail when atime is before mtime, so that is said only if there is some.  No time is of
+        this second: procmail would sleep until the next, with its locks, so as to be seen.
         """
-        now = time_ns()
-        moment = now - 1_000_000_000
+        moment = time_ns() - 2_000_000_000
         try:
             for _ in range(3):
                 if moment == before[2]:
                     moment += 1
-                files.set_times(self.fd, moment - 1_000_000_000 if new_mail else now, moment)
+                files.set_times(self.fd, moment + (-1_000_000_000 if new_mail else 1_000_000_000), moment)
                 stamp = self.stamp()
                 if stamp[2] != before[2]:
                     return stamp, True

@@ -77,6 +77,16 @@ def test_what_we_wrote_has_a_time_of_its_own(file):
         assert os.fstat(file.fd).st_atime < os.fstat(file.fd).st_mtime
 
 
+def test_a_delivery_after_us_has_not_to_sleep(file):
+    """procmail waits for the next second, with its locks, if the file was read in this one."""
+    file.make()
+    with file.held(True):
+        for new_mail in (False, True):
+            now = int(time.time())
+            file.wrote(file.stamp(), new_mail)
+            assert os.fstat(file.fd).st_atime < now
+
+
 def test_young_files_are_waited_for(file):
     file.make()
     with file.held(True):
