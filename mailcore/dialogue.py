@@ -28,6 +28,7 @@ READ_OCTETS = 65536
 SEND_OCTETS = 131072  # said more than this: send before going on
 WRITEV_PARTS = 512  # below IOV_MAX (1024 on Linux)
 SEND_SECONDS = 300  # a client that takes nothing for so long is gone
+LAST_SEND_SECONDS = 2  # for one who is still being sent something when the end is called for
 
 
 class Dialogue:
@@ -43,6 +44,8 @@ class Dialogue:
         self._unsent: list[bytes] = []
         self._unsent_octets = 0
         self._waiting = False
+        self._sending = False
+        self._cut = False  # an answer was not sent to its end: nothing can follow it
         self._ending: Terminated | None = None
         self._alarm = -1
         if S_ISSOCK(os.fstat(out_fd).st_mode):
@@ -51,10 +54,13 @@ class Dialogue:
     # --- endings from outside --------------------------------------------------------
 
     def obey_signals(self) -> None:
-        """TERM, HUP and ALRM end the conversation, but only where it waits for the client."""
+        """TERM, HUP and ALRM end the conversation, but only where it waits for the client.
+
+        A client that does not take what is being sent to it is waited for two seconds more.
+        """
         _signal.signal(_signal.SIGTERM, lambda *_: self._end("Killed (terminated)"))
         _signal.signal(_signal.SIGHUP, lambda *_: self._end("Hangup"))
-        _signal.signal(_signal.SIGALRM, lambda *_: self._end("Alarm"))
+        _signal.signal(_signal.SIGALRM, lambda *_: self._alarmed())
 
     def wake_for_signals(self) -> None:
         """Miss no signal that comes between the last look and the wait.
@@ -69,6 +75,14 @@ class Dialogue:
         self._ending = Terminated("Server shutting down", reason)
         if self._waiting:
             raise self._ending
+        if self._sending:
+            _signal.alarm(LAST_SEND_SECONDS)
+
+    def _alarmed(self) -> None:
+        if self._sending and self._ending is not None:
+            self._cut = True
+            raise self._ending
+        self._end("Alarm")
 
     # --- talking ---------------------------------------------------------------------
 
@@ -82,6 +96,8 @@ class Dialogue:
     def flush(self) -> None:
         """Send all that was said."""
         parts, self._unsent, self._unsent_octets = self._unsent, [], 0
+        if self._cut:
+            return
         try:
             if len(parts) <= WRITEV_PARTS:
                 self._send(b"".join(parts))
@@ -94,8 +110,16 @@ class Dialogue:
     def _send(self, data: bytes) -> None:
         self.octets_out += len(data)
         left = memoryview(data)
-        while left:
-            left = left[os.write(self.out_fd, left) :]
+        self._sending = True
+        try:
+            if self._ending is not None:
+                _signal.alarm(LAST_SEND_SECONDS)
+            while left:
+                left = left[os.write(self.out_fd, left) :]
+        finally:
+            self._sending = False
+            if self._ending is not None:
+                _signal.alarm(0)
 
     def hear(self, wait: Wait) -> bytes | None:
         """Flush, then wait for the client as `wait` says."""
@@ -168,7 +192,7 @@ class Dialogue:
         """Say what is left to say; nobody may be there to hear it."""
         try:
             self.flush()
-        except Hangup:
+        except (Hangup, Terminated):
             self._unsent.clear()
 
 

@@ -88,6 +88,23 @@ def test_a_signal_while_it_waits(ground: Ground, number: int, idle: bool) -> Non
     settled(ground, server)
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_nobody_takes_the_answer(ground: Ground, number: int) -> None:
+    """No BYE then: it would stand in the middle of a literal."""
+    server = Server(ground)
+    flagged(server)
+    server.ask(b"CREATE big")
+    server.ask(b"APPEND big {300000+}\r\nSubject: big\r\n\r\n" + b"x" * 299_984)
+    server.tell(b"EXAMINE big\r\nt FETCH 1 BODY.PEEK[]\r\nt SELECT INBOX")
+    assert server.process.stdout
+    while not server.hear().startswith(b"* 1 FETCH (BODY[] {"):
+        pass
+    os.kill(server.process.pid, number)
+    assert server.process.wait(60) == 0
+    assert b"BYE" not in server.process.stdout.read()
+    settled(ground, server)
+
+
 def test_the_client_is_gone(ground: Ground) -> None:
     """PIPE: an answer that nobody takes."""
     server = Server(ground)

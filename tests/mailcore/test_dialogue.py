@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from mailcore import dialogue as dialogue_module
 from mailcore.dialogue import Dialogue
 from mailcore.errors import Hangup, Silence, Terminated
 from mailcore.wire import Wait, Wire
@@ -158,6 +159,64 @@ def test_a_signal_ends_only_a_wait(pair, handlers, number):
     dialogue.converse(talk())
     assert done == ["work after the signal"]
     assert theirs.recv(100) == b"bye\r\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGALRM])
+@pytest.mark.parametrize("early", [False, True])
+def test_a_signal_ends_a_send_that_nobody_takes(pair, handlers, monkeypatch, number, early):
+    """What was cut off is followed by nothing, or it would be part of a literal."""
+    ours, theirs = pair
+    monkeypatch.setattr(dialogue_module, "LAST_SEND_SECONDS", 1)
+    ended = []
+
+    def talk():
+        if early:
+            os.kill(os.getpid(), number)
+        try:
+            yield b"x" * 5_000_000
+            yield Wait(60)
+        except Terminated:
+            ended.append("told")
+            yield b"bye\r\n"
+
+    dialogue = Dialogue(ours.fileno(), ours.fileno())
+    dialogue.obey_signals()
+    main = threading.main_thread().ident
+    killer = threading.Timer(0.1, lambda: signal.pthread_kill(main, number))
+    if not early:
+        killer.start()
+    start = time.monotonic()
+    dialogue.converse(talk())
+    assert ended == ["told"] and time.monotonic() - start < 30
+    ours.close()
+    taken = b"".join(iter(lambda: theirs.recv(1_000_000), b""))
+    assert 0 < len(taken) < 5_000_000 and taken.strip(b"x") == b""
+
+
+def test_who_takes_it_late_has_it_whole(pair, handlers):
+    ours, theirs = pair
+    taken = []
+
+    def talk():
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            yield b"x" * 5_000_000
+            yield Wait(60)
+        except Terminated:
+            yield b"bye\r\n"
+
+    def take():
+        time.sleep(0.3)
+        taken.extend(iter(lambda: theirs.recv(1_000_000), b""))
+
+    reader = threading.Thread(target=take)
+    reader.start()
+    dialogue = Dialogue(ours.fileno(), ours.fileno())
+    dialogue.obey_signals()
+    dialogue.converse(talk())
+    ours.shutdown(socket.SHUT_WR)
+    reader.join()
+    assert b"".join(taken) == b"x" * 5_000_000 + b"bye\r\n"
 
 
 def test_a_signal_between_the_look_and_the_wait_is_not_missed(pair, handlers, monkeypatch):
