@@ -268,7 +268,7 @@ def _capabilities(status_fd: int) -> int:
 LIBRARY = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo")
 READ = (
     "/etc/ld.so.cache", "/etc/localtime", "/etc/machine-id", "/dev/urandom", "/dev/random", "/proc/self",
-    "/proc/meminfo", "/proc/filesystems",
+    "/proc/meminfo", "/proc/filesystems", "/proc/sys/kernel/random/boot_id",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@
     survey.py     what of it may be read while others wait for the lock
     rewrite.py    pure: what is and what shall be, to a plan
     journal.py    performs a plan so that a crash at any moment loses nothing
+    torn.py       what a crash of the machine left of other programs' mail
     followed.py   the record of a file, kept true; messages.py what is asked of its messages
     box.py        the Mailbox on top: the changes
 """

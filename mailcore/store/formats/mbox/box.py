@@ -10,15 +10,16 @@ import os
 from time import time
 
 from mailcore import log
-from mailcore.errors import DiskError, MailError, NoSuchMailbox, ReadOnly
-from mailcore.store.formats.mbox import block, fromline, identity, journal, rewrite
+from mailcore.errors import DiskError, MailError, NoPermission, NoSuchMailbox, ReadOnly
+from mailcore.store import files
+from mailcore.store.formats.mbox import block, fromline, identity, journal, rewrite, torn
 from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.flags import bits_and_mask, change_rows
 from mailcore.store.formats.mbox.followed import SOON_SECONDS, Current
 from mailcore.store.formats.mbox.gathered import Gathered
 from mailcore.store.formats.mbox.messages import Messages
 from mailcore.store.formats.mbox.numbered import Numbered
-from mailcore.store.formats.mbox.scan import NEVER, NULS, scan
+from mailcore.store.formats.mbox.scan import NEVER, scan
 from mailcore.store.formats.mbox.stored import Stored
 from mailcore.store.formats.mbox.writing import Writing, unbased, unfiled
 
@@ -44,6 +45,7 @@ class Box(Messages, Numbered):
     ) -> None:
         super().__init__(path, name, settings, readonly, inbox, index, user)
         try:
+            self._heal()
             self._look(True)
             self._opened = True
             self._settle_soon()
@@ -51,6 +53,31 @@ class Box(Messages, Numbered):
         except BaseException:
             self._file.close()
             raise
+
+    def _heal(self) -> None:
+        """Once after each start of the machine: part what a crash tore from what came after it (torn.py)."""
+        base = self._known()
+        facts = Facts(base.facts)
+        self._started = facts.started
+        started = torn.started()
+        if started in (0, facts.started) or not self._index.lasting:
+            return
+        with self._file.held(False) as there:
+            size = self._file.stamp()[1] if there else 0
+        known = facts.size if base.facts else size
+        try:
+            with files.Judge("mail file"):
+                if there and torn.ends(self._file.fd, known, size):
+                    self._file.apart(lambda fd: torn.part(fd, self.path, known, self._index.home))
+        except (NoPermission, DiskError, NoSuchMailbox) as error:
+            log.error(f"{log.clean(self.path)}: {error.detail or error.text}")
+            return
+        self._started = facts.started = started
+        if base.facts:
+            record = identity.follower(base)
+            record.facts = facts.words()
+            self._index.save(self.path, record)
+
     # --- flags -------------------------------------------------------------------------
 
     def store(
@@ -211,9 +238,9 @@ class Box(Messages, Numbered):
         """What is missing at the end of the file before a separator."""
         if not size:
             return b""
-        tail = self._file.read(min(size, len(NULS)), size - min(size, len(NULS)))
-        if tail.endswith((b"\n\n", b"\n\r\n", NULS)):
-            return b""  # NULs that a crash left: who delivers next puts nothing between, see scan.py
+        tail = self._file.read(min(size, 3), size - min(size, 3))
+        if tail.endswith((b"\n\n", b"\n\r\n")):
+            return b""
         return b"\n" if tail.endswith(b"\n") else b"\n\n"
 
     def _laid_down(

@@ -18,6 +18,7 @@ NAMES = (
     "base_offset", "base_octets",  # X-IMAPbase (or X-IMAP) line that can be changed in place; -1: none
     "base_validity", "base_last", "base_keywords",  # what it says, keywords as a count
     "internal_start", "internal_end",  # span of UW's internal-data message; both 0: none
+    "started",  # the start of the machine after which it was looked at for damage (torn.py)
 )  # fmt: skip
 
 
@@ -39,6 +40,7 @@ class Facts:
         base_keywords: int
         internal_start: int
         internal_end: int
+        started: int
 
     def __init__(self, words: list[str] | None = None) -> None:
         numbers = [int(word) for word in words] if words and len(words) == len(NAMES) else [0] * len(NAMES)

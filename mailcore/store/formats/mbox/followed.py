@@ -107,6 +107,7 @@ class Followed(Mailbox):
         self._ahead: tuple[Record, bool, bool] | None = None
         self._memory = Remembered(index, path, settings.index_text_octets)
         self._filed: Filed | None = None  # in the text index, when that is first asked
+        self._started = 0  # the start of the machine after which this was looked at for damage
         self._opened = False
         self._fresh = False  # there are messages of our own that no session has claimed
         self._missing = False
@@ -279,6 +280,7 @@ class Followed(Mailbox):
             given |= more or record.uid_validity != base.uid_validity
             facts = Facts(record.facts)
             facts.set_stamp(stamp, believed)
+        facts.started = self._started
         record.facts = facts.words()
         return record, True, given
 
@@ -379,7 +381,9 @@ class Followed(Mailbox):
         self._ahead = None
         if not record.uid_validity:
             record.uid_validity = identity.new_validity(0)
-            record.facts = Facts().words()
+            facts = Facts()
+            facts.started = self._started
+            record.facts = facts.words()
             self._index.save(self.path, record, durable=True)
         self._kept = record
         empty = identity.follower(record)  # the index keeps the columns: the file may come back

@@ -17,6 +17,8 @@ from mailcore.store.locking import Locks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailcore.settings import Settings
 
     Stamp = tuple[int, int, int]  # inode, size, mtime_ns
@@ -151,7 +153,7 @@ class MailFile:
             self._finish(self.fd, names)
             return True
         self._locks.release()
-        self._finish_apart(names)
+        self.apart(lambda fd: self._finish(fd, names))  # a reader, too, may not look at what is half changed
         return True
 
     def _finish(self, fd: int, names: list[str]) -> None:
@@ -159,15 +161,15 @@ class MailFile:
             if not journal.recover(fd, self.path, name):
                 self._ignored.add(name)
 
-    def _finish_apart(self, names: list[str]) -> None:
-        """A reader, too, may not look at a file that is half changed."""
+    def apart(self, change: Callable[[int], None]) -> None:
+        """Change the file on a descriptor that may write, under all locks; this session holds none."""
         with files.Judge("mail file"):
             fd = files.open_mail(self.path, True)
         try:
             locks = Locks(self.path, self._settings)
             locks.acquire(fd, True)
             try:
-                self._finish(fd, names)
+                change(fd)
             finally:
                 locks.release()
         finally:

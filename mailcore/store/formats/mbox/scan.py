@@ -8,10 +8,8 @@ else; Content-Length is not looked at.  A message's content goes up to the empty
 the next separator, or to the end of the file less one empty line there.  The empty line that
 ends a header is always content.
 
-A crash of the machine can leave NULs where the last mail was (the file's size was on the disk,
-its blocks were not), and the next delivery starts right behind them.  So a run of NULs that ends
-at a separator or at the end of the file is no content, and that separator counts: the mail around
-the damage is served, and what is torn is told (`damage`).
+NULs are content as anything else (what a crash left is parted before: torn.py), but not where they
+stand before the first separator.
 
 The file is read in chunks and searched by bytes.find, so the cost is that of memory; what a
 chunk cannot decide (a separator cut in two, a header without its end) goes into the next.
@@ -27,21 +25,20 @@ from mailcore.message.crlf import line_ends
 from mailcore.store import files
 from mailcore.store.columns import Columns
 from mailcore.store.formats.mbox import block, fromline
+from mailcore.store.formats.mbox.torn import NULS
 
 CHUNK_OCTETS = 4 * 1024 * 1024
 HEADER_OCTETS = 1024 * 1024  # hidden fields are looked for so far
 ODD = 0xFFFFFFFF  # block_octets: hidden fields not in our form, or more of them
 NEVER = 0xFFFFFFFE  # block_octets: the header has not ended yet (a delivery cut off): nothing is put into it
-NULS = b"\0" * 16  # a run of so many is damage
 _BLANKS = b" \t\r\n"
-_TORN = NULS + b"From "
 _KEEP = fromline.LINE_OCTETS + 8  # what the end of a chunk cannot decide
 
 
 class Scan:
     """What a pass found, in the order of the file."""
 
-    __slots__ = ("base", "base_octets", "base_offset", "columns", "damage", "internal", "uids", "words")
+    __slots__ = ("base", "base_octets", "base_offset", "columns", "internal", "uids", "words")
 
     def __init__(self) -> None:
         self.columns = Columns()  # start … block_octets and filed are set, the others are not
@@ -50,7 +47,6 @@ class Scan:
         self.base: tuple[int, int, tuple[bytes, ...]] | None = None  # X-IMAPbase of the first message
         self.base_offset = -1  # where that line is in the file, if it can be changed in place
         self.base_octets = 0
-        self.damage: list[int] = []  # rows of messages that NULs follow
         self.internal: tuple[int, int] | None = None  # span of UW's internal-data message
 
 
@@ -93,7 +89,7 @@ def scan(fd: int, begin: int, end: int, pseudo: bool = True) -> Scan | None:
 class _Source:
     """A window on the file, moved forwards only."""
 
-    __slots__ = ("at", "crlf", "data", "end", "fd", "has_cr", "has_nul")
+    __slots__ = ("at", "crlf", "data", "end", "fd", "has_cr")
 
     def __init__(self, fd: int, begin: int, end: int) -> None:
         self.fd = fd
@@ -104,7 +100,6 @@ class _Source:
 
     def _looked(self) -> None:
         self.has_cr = self.data.find(b"\r") >= 0
-        self.has_nul = self.data.find(b"\0") >= 0
         self.crlf = -2  # next separator after a CRLF line; -2 not looked for, -1 none
 
     @property
@@ -122,12 +117,6 @@ class _Source:
         self.data = kept + more
         self._looked()
 
-    def separator(self, index: int) -> tuple[int, int, int] | None:
-        """Offset, seconds and zone of the separator there, if it is one."""
-        end = self.data.find(b"\n", index, index + fromline.LINE_OCTETS)
-        parsed = fromline.parse(self.data[index : end + 1]) if end >= 0 else None
-        return (self.at + index, parsed[1], parsed[2]) if parsed else None
-
     def candidate(self, index: int) -> int:
         """The line end before the next empty line that "From " follows, from `index` on; -1: none here."""
         plain = self.data.find(b"\n\nF", index)  # half as long again takes twice the time to look for
@@ -140,29 +129,6 @@ class _Source:
         if self.crlf < 0:
             return plain
         return self.crlf if plain < 0 else min(plain, self.crlf)
-
-
-def _torn_header(source: _Source, start: int, torn: int, end: int, ended: bool) -> tuple[int, bool]:
-    """A header with NULs in it ends there, if they are damage."""
-    place = torn - source.at
-    after = len(source.data) - len(source.data[place:].lstrip(b"\0"))
-    if source.separator(after) or (after == len(source.data) and source.whole):
-        return torn, False
-    return end, ended
-
-
-def _undamaged(fd: int, begin: int, end: int) -> tuple[_Body, int]:
-    """Count a body again, without the NULs at its end, as if the file ended before them."""
-    while end > begin:
-        octets = min(CHUNK_OCTETS, end - begin)
-        data = files.read(fd, octets, end - octets).rstrip(b"\0")
-        end -= octets - len(data)
-        if data:
-            break
-    source, body = _Source(fd, begin, end), _Body(begin)
-    while not source.whole:
-        _on(source, body, -1)
-    return body, _last_end(source, body, begin)
 
 
 def _first(source: _Source) -> tuple[int, int, int] | None:
@@ -201,14 +167,9 @@ def _message(
     """Measure the message at `separator`; the next separator, None after the last message."""
     start = separator[0]
     header_start, header_end, ended = _header(source, start)
-    if source.has_nul and (torn := source.data.find(NULS, header_start - source.at, header_end - source.at)) >= 0:
-        header_end, ended = _torn_header(source, header_start, source.at + torn, header_end, ended)
     head = source.data[header_start - 1 - source.at : header_end - source.at]  # with the line end before it
     body = _Body(header_end)
     following, content_end = _body(source, body, header_start)
-    if content_end < 0:
-        found.damage.append(len(found.uids))
-        body, content_end = _undamaged(source.fd, header_end, -content_end)
     hidden = block.read(head)
     if begin == 0 and not found.columns and found.internal is None and hidden.base is not None:
         found.base = hidden.base
@@ -282,26 +243,11 @@ class _Body:
 
 
 def _body(source: _Source, body: _Body, header_start: int) -> tuple[tuple[int, int, int] | None, int]:
-    """Find and count the body; the next separator, and the offset where the content ends.
-
-    A negative offset is the end of NULs, which are not content.
-    """
+    """Find and count the body; the next separator, and the offset where the content ends."""
     header_end = body.done
     index = max(header_end - 3, header_start - 1) - source.at
     while True:
         place = source.candidate(index)
-        if source.has_nul and (torn := source.data.find(_TORN, index, place if place >= 0 else None)) >= 0:
-            line = torn + len(NULS)
-            if separator := source.separator(line):
-                return separator, -(source.at + line)
-            if source.whole or line + fromline.LINE_OCTETS <= len(source.data):
-                index = line
-                continue
-            place = max(index, torn - 1)
-            offset = source.at + index
-            _on(source, body, max(0, place - 2))
-            index = max(0, offset - source.at)
-            continue
         if place >= 0:
             blank = place + 1
             line = blank + (2 if source.data[blank] == 13 else 1)
@@ -314,8 +260,6 @@ def _body(source: _Source, body: _Body, header_start: int) -> tuple[tuple[int, i
                 index = line
                 continue
         elif source.whole:
-            if source.data.endswith(NULS):
-                return None, -(source.at + len(source.data))
             return None, _last_end(source, body, header_end)
         offset = source.at + index
         _on(source, body, place)

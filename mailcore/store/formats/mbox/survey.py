@@ -1,30 +1,24 @@
 """Reading a mail file to know what is in it: what may be read while others wait, and what may not.
 
 What lives here: the limits of what is read under a lock, the scan within them, and the look at
-each message that is known; torn ones are set aside.  What does not: the scan itself (scan.py),
-reading without a lock and what becomes of it (followed.py).
+each message that is known.  What does not: the scan itself (scan.py), reading without a lock and
+what becomes of it (followed.py).
 """
 
 from __future__ import annotations
 
-import os
-
-from mailcore import log
 from mailcore.store import files
 from mailcore.store.formats.mbox import block, identity
 from mailcore.store.formats.mbox.scan import NEVER, scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailcore.store.columns import Columns
     from mailcore.store.formats.mbox.mailfile import MailFile
     from mailcore.store.formats.mbox.scan import Scan
     from mailcore.store.index import Record
 
 BRIEF_OCTETS = 16 * 1024 * 1024  # so much is read while others wait for the lock
 BRIEF_MESSAGES = 5000  # so many are looked at
-
-ASIDE_OCTETS = 16 * 1024 * 1024  # of a torn message
 
 
 class Later(Exception):
@@ -35,28 +29,7 @@ def scanned(file: MailFile, begin: int, end: int, brief: bool, pseudo: bool = Tr
     """A scan; Later if that is long and the caller must be brief."""
     if brief and end - begin > BRIEF_OCTETS:
         raise Later
-    found = scan(file.fd, begin, end, pseudo)
-    for row in found.damage if found else ():
-        _set_aside(file, found.columns, row)  # type: ignore[union-attr]
-    return found
-
-
-def _set_aside(file: MailFile, columns: Columns, row: int) -> None:
-    """Keep a copy of a torn message beside the index, and tell the log, once."""
-    path = os.path.join(file.home, f"{columns.digest[row]:016x}.damaged")
-    if not file.home or os.path.exists(path):
-        return
-    start = columns.start[row]
-    end = start + columns.line[row] + columns.length[row]
-    log.error(f"{log.clean(file.path)}: NULs after offset {end}, a crash of the machine left them; copy in {path}")
-    try:
-        fd = files.create(path)
-        try:
-            files.copy(file.fd, start, min(end, start + ASIDE_OCTETS), fd, 0)
-        finally:
-            files.close(fd)
-    except OSError as error:
-        log.error(f"{log.clean(path)}: {error.strerror}")
+    return scan(file.fd, begin, end, pseudo)
 
 
 def verified(file: MailFile, record: Record, brief: bool = False) -> bool:

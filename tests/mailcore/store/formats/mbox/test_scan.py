@@ -71,17 +71,12 @@ CORPUS = {
     "long From": (F + b"\nx\n\nFrom " + b"z" * 1200 + F[4:] + b"\n", [b"\nx\n\nFrom " + b"z" * 1200 + F[4:]]),
     "quoted": (F + b"\n>From x\n\n>" + F + b"\n", [b"\n>From x\n\n>" + F]),
     "cr before": (F + b"\nx\r\r\n\r\n" + F + b"\ny\n", [b"\nx\r\r\n", b"\ny\n"]),
-    # what a crash of the machine leaves: R37
-    "NULs for the last mail": (F + b"A: 1\n\nx\n\n" + Z, [b"A: 1\n\nx\n"]),
-    "NULs, then mail": (F + b"A: 1\n\nx\n\n" + Z + F + b"B: 2\n\ny\n\n", [b"A: 1\n\nx\n", b"B: 2\n\ny\n"]),
-    "NULs in a body": (F + b"A: 1\n\nhal" + Z + F + b"B: 2\n\ny\n\n", [b"A: 1\n\nhal", b"B: 2\n\ny\n"]),
-    "NULs in a header": (F + b"A: 1\nSub" + Z + F + b"B: 2\n\ny\n\n", [b"A: 1\nSub", b"B: 2\n\ny\n"]),
-    "NULs in a header, no more": (F + b"A: 1\nSub" + Z, [b"A: 1\nSub"]),
+    # NULs: content, wherever a sender can put them; what a crash leaves is parted before (torn.py)
+    "NULs at the end": (F + b"A: 1\n\nx\n\n" + Z, [b"A: 1\n\nx\n\n" + Z]),
+    "NULs and a separator": (F + b"\nx\n\n" + Z + F + b"B: 2\n\ny\n\n", [b"\nx\n\n" + Z + F + b"B: 2\n\ny\n"]),
+    "NULs in a header": (F + b"A: 1\nSub" + Z + F + b"B: 2\n\ny\n\n", [b"A: 1\nSub" + Z + F + b"B: 2\n\ny\n"]),
+    "NULs and an empty line": (F + b"\na" + Z + b"\n\n" + F + b"\nc\n", [b"\na" + Z + b"\n", b"\nc\n"]),
     "NULs first": (Z + F + b"B: 2\n\ny\n\n", [b"B: 2\n\ny\n"]),
-    "NULs twice": (F + b"\na" + Z + F + b"\nb\n\n" + Z + F + b"\nc\n", [b"\na", b"\nb\n", b"\nc\n"]),
-    "NULs inside": (F + b"\na" + Z + b"b\n\n" + F + b"\nc\n", [b"\na" + Z + b"b\n", b"\nc\n"]),
-    "NULs and no separator": (F + b"\na" + Z + b"From b\n\n" + F + b"\n", [b"\na" + Z + b"From b\n", b"\n"]),
-    "few NULs": (F + b"\na" + Z[:9] + F + b"\nc\n", [b"\na" + Z[:9] + F + b"\nc\n"]),
 }  # fmt: skip
 
 

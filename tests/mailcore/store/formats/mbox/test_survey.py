@@ -11,7 +11,6 @@ import pytest
 from mailcore.errors import NotAMailbox
 from mailcore.store.formats.mbox import survey
 from mailcore.store.locking import Locks
-from mailcore.store.mailbox import Incoming
 
 
 @pytest.fixture
@@ -163,36 +162,6 @@ def test_times_of_whole_seconds(spool, slow, subjects):
     later = now + 600 * 1_000_000_000
     os.utime(spool.path, ns=(later, later))
     assert subjects(spool.open()) == WORDS[1:] and slow.locked
-
-
-def test_damage_is_set_aside_and_the_mail_around_it_served(spool, agrees, subjects, monkeypatch):
-    """R37: a crash left NULs, the next delivery starts right behind them."""
-    lines = []
-    monkeypatch.setattr(survey.log, "error", lines.append)
-    spool.fill("one")
-    spool.deliver(spool.message("torn")[:-8])
-    first = spool.open()
-    first.close()
-    spool.deliver(bytes(5000))
-    box = spool.open()
-    assert subjects(box) == ["one", "torn"] and list(box.uids) == [1, 2], "the same messages still"
-    spool.deliver(spool.message("after"))
-    box.refresh()
-    box.news()
-    box.append([Incoming(b"Subject: ours\r\n\r\nx\r\n")])
-    spool.deliver(bytes(5000))
-    box.append([Incoming(b"Subject: ours too\r\n\r\nx\r\n")])
-    box.refresh()
-    box.news()
-    assert subjects(box) == ["one", "torn", "after", "ours", "ours too"]
-    agrees(box)
-    assert len(lines) == 2 and "NULs" in lines[0]
-    (copy, _) = sorted((spool.home / ".local/state/mailcore").glob("*.damaged"), key=lambda path: path.stat().st_mtime)
-    assert copy.read_bytes().endswith(b"Subject: torn\n\ntorn ") or b"torn" in copy.read_bytes()
-    box.remove([2])
-    box.news()
-    assert subjects(box) == ["one", "after", "ours", "ours too"]
-    agrees(box)
 
 
 @pytest.mark.parametrize("cut", range(0, 130, 7))
