@@ -16,6 +16,7 @@ from mailcore import log
 from mailcore.login import landlock, privileges, syscalls
 from mailcore.login.accounts import Account
 from mailcore.settings import Settings
+from mailcore.store.formats.mbox import torn
 from tests.conftest import need_root
 from tests.mailcore.login.fork import in_a_fork
 
@@ -195,12 +196,13 @@ REACHES = [
     lambda: os.open(privileges.__file__, os.O_RDONLY),
     lambda: os.open("/dev/null", os.O_RDWR),
     lambda: os.open("/proc/self/mounts", os.O_RDONLY),
+    lambda: os.open(torn.STARTED, os.O_RDONLY),
 ]
 
 
 def test_fenced_in(tmp_path):
     lines, answers, octets = fenced(tmp_path, Settings(session_octets=200 << 20), REACHES)
-    assert answers == ["PermissionError", "PermissionError", "possible", "possible", "possible"]
+    assert answers == ["PermissionError", "PermissionError", "possible", "possible", "possible", "possible"]
     assert (lines, octets) == ([], 200 << 20)
 
 
