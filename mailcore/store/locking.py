@@ -24,7 +24,7 @@ import fcntl
 import os
 from random import random
 from struct import pack
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 
 from mailcore import log
 from mailcore.errors import InUse
@@ -124,6 +124,32 @@ class Locks:
                     self._flock = False
                     fcntl.flock(fd, fcntl.LOCK_UN)
                 _ofd(fd, fcntl.F_UNLCK)
+
+
+def wait_below(directory: str, settings: Settings) -> None:
+    """Wait until nobody has a dot lock in a directory or below; raises InUse after settings.lock_seconds.
+
+    For who renames it: a lock file goes along, and who made it would not find it to remove it.
+    """
+    deadline = monotonic() + settings.lock_seconds
+    tries = 0
+    while _locked_below(directory, settings.dotlock_stale_seconds):
+        if monotonic() >= deadline:
+            raise InUse
+        sleep(pause_seconds(tries))
+        tries += 1
+
+
+def _locked_below(directory: str, stale_seconds: float) -> bool:
+    for place, _, names in os.walk(directory):
+        for name in names:
+            if name.endswith(".lock"):
+                try:
+                    if time() - os.lstat(os.path.join(place, name)).st_mtime < stale_seconds:
+                        return True
+                except OSError:
+                    pass  # gone
+    return False
 
 
 def pause_seconds(tries: int) -> float:

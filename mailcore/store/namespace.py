@@ -43,6 +43,7 @@ from mailcore.errors import (
 )
 from mailcore.store import files, formats, spaces
 from mailcore.store.location import parse_location
+from mailcore.store.locking import wait_below
 from mailcore.store.notices import Notices
 from mailcore.store.pattern import DELIMITER, Pattern
 from mailcore.store.subscriptions import NAME as SUBSCRIPTIONS
@@ -402,6 +403,8 @@ class Store:
             self._move_inbox(new)
             return
         kind = None if S_ISDIR(mode) else self._check_mailbox(source, mode)
+        if S_ISDIR(mode):
+            wait_below(source, self.settings)
         self._make_parents(target)
         locks = kind.held(source, self.settings, self.index.home) if kind and S_ISREG(mode) else nullcontext()
         try:

@@ -475,6 +475,30 @@ def test_delete_and_rename_wait_for_the_locks(ground):
     assert [name for name in os.listdir(ground.mail) if name[0] in "ab"] == []
 
 
+def test_rename_of_a_directory_waits_for_who_writes_below(ground):
+    """Its lock file would go along, and its record be kept for the old name."""
+    ground.put("a/b/c")
+    store = ground.store()
+    store.settings.lock_seconds = 0
+    path = ground.mail / "a/b/c"
+    fd = os.open(path, os.O_RDWR)
+    writer = Locks(str(path), Settings())
+    writer.acquire(fd, True)
+    with pytest.raises(InUse):
+        store.rename("a", "z")
+    writer.release()
+    os.close(fd)
+    stale = ground.mail / "a/b/old.lock"
+    stale.write_bytes(b"")
+    os.utime(stale, (time.time() - 400,) * 2)
+    with store.open("a/b/c") as box:
+        uids = list(box.uids)
+        store.rename("a", "z")
+    with store.open("z/b/c") as box:
+        assert list(box.uids) == uids
+    assert sorted(os.listdir(ground.mail / "z/b")) == ["c", "old.lock"]
+
+
 def test_a_mailbox_may_be_removed_that_may_not_be_written(ground):
     ground.put("a")
     (ground.mail / "a").chmod(0o400)
