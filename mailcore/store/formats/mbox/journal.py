@@ -199,7 +199,7 @@ def perform(fd: int, path: str, plan: Plan, home: str) -> int:
     try:
         with files.Judge("journal"):
             journal = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-        _redo(fd, journal, redo, name, status.st_size, redo.new_end < redo.old_end)
+        _redo(fd, journal, redo, name, status.st_size, redo.new_end < redo.old_end, begin=True)
     finally:
         if journal >= 0:
             files.close(journal)
@@ -284,14 +284,18 @@ def _prefix(fd: int, first: int) -> bytes:
     return _sum_of(fd, max(0, first - PREFIX_OCTETS), first)
 
 
-def _redo(fd: int, journal: int, redo: Redo, name: str, size: int, uncut: bool) -> None:
-    """Put the new end in place; `size` is what the file has now, `uncut` whether it has to be cut."""
+def _redo(fd: int, journal: int, redo: Redo, name: str, size: int, uncut: bool, begin: bool = False) -> None:
+    """Put the new end in place; `size` is what the file has now, `uncut` whether it has to be cut.
+
+    Who makes the first try (`begin`) and has no room drops the journal.  Later nobody may: the power can
+    have failed when new bytes were on the disk and the new size was not.
+    """
     with files.Judge("mail file"):
         if redo.new_end > size:
             try:
                 files.grow(fd, size, redo.new_end)
             except OSError:
-                if size == redo.old_end == os.fstat(fd).st_size:  # nothing was begun
+                if begin and size == os.fstat(fd).st_size:
                     _drop(name)
                 raise
         files.copy(journal, HEADER_OCTETS, HEADER_OCTETS + redo.length, fd, redo.first)
@@ -318,6 +322,15 @@ def pending(home: str, ino: int) -> list[str]:
     return [os.path.join(home, name) for name in names if name.startswith(start) and name.endswith(".journal")]
 
 
+def mark(name: str) -> tuple[str, int, int]:
+    """By what a journal is known again: its name, inode and time; zeros if there is none."""
+    try:
+        status = os.lstat(name)
+    except OSError:
+        return name, 0, 0
+    return name, status.st_ino, status.st_mtime_ns
+
+
 def recover(fd: int, path: str, name: str) -> bool:
     """Finish the journal `name` if it is for this file; True if the file was changed."""
     with files.Judge("journal"):
@@ -333,6 +346,9 @@ def recover(fd: int, path: str, name: str) -> bool:
 
 def _recover(fd: int, path: str, name: str, journal: int) -> bool:
     with files.Judge("journal"):
+        if os.fstat(journal).st_uid not in (os.geteuid(), os.fstat(fd).st_uid):
+            log.error(f"journal {log.clean(name)} of another user is left alone")
+            return False
         head = files.read(journal, HEADER_OCTETS, 0)
         if head.startswith(MAGIC[:KIND_OCTETS]) and not head.startswith(MAGIC):
             log.error(f"journal {log.clean(name)} of another version is left alone")

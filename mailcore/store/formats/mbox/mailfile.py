@@ -58,7 +58,7 @@ class MailFile:
         self.writable = writable and bool(home)
         self._settings = settings
         self._locks = Locks(path, settings)
-        self._ignored: set[str] = set()  # journals that are not ours to finish
+        self._ignored: set[tuple[str, int, int]] = set()  # journals that are not ours to finish
         self._recovered: Stamp = NOWHERE  # no journal was there when the file looked like this
 
     def held(self, exclusive: bool, seconds: float | None = None) -> Held:
@@ -145,7 +145,7 @@ class MailFile:
         stamp = self.stamp()
         if stamp == self._recovered and not exclusive:  # who writes must see one that had not begun, too
             return False
-        names = [name for name in journal.pending(self.home, stamp[0]) if name not in self._ignored]
+        names = [name for name in journal.pending(self.home, stamp[0]) if journal.mark(name) not in self._ignored]
         if not names:
             self._recovered = stamp
             return False
@@ -159,7 +159,7 @@ class MailFile:
     def _finish(self, fd: int, names: list[str]) -> None:
         for name in names:
             if not journal.recover(fd, self.path, name):
-                self._ignored.add(name)
+                self._ignored.add(journal.mark(name))  # a later one may have the same name
 
     def apart(self, change: Callable[[int], None]) -> None:
         """Change the file on a descriptor that may write, under all locks; this session holds none."""

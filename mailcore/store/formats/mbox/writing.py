@@ -48,12 +48,12 @@ class Writing:
                 journal.perform(self.file.fd, self.file.path, plan, self.file.home)
             try:
                 self._put(patches)
+                self.put_base()
+                if patches and sync:
+                    files.sync(self.file.fd)
             except OSError:
-                self._put(former)  # there was room for it before
+                self._put(former)  # or the next try would find nothing to write, and have it synced
                 raise
-            self.put_base()
-            if patches and sync:
-                files.sync(self.file.fd)
 
     def _put(self, patches: Patches) -> None:
         for _, offset, data in patches:

@@ -337,6 +337,34 @@ def test_an_error_of_sync_is_no_success(spool, monkeypatch, subjects):
     assert subjects(box) == WORDS
 
 
+def test_flags_that_were_not_synced_are_written_again(spool, monkeypatch):
+    """fsync fails once: the kernel takes those pages for written, so a later fsync says nothing of them."""
+    prepare(spool)
+    box = spool.open()
+    calls = []
+
+    class Once:
+        def __getattr__(self, name):
+            real = getattr(os, name)
+            if name not in ("fsync", "pwrite"):
+                return real
+
+            def call(*arguments):
+                calls.append(name)
+                if calls.count("fsync") == 1 and name == "fsync":
+                    raise OSError(5, "I/O error")
+                return real(*arguments)
+
+            return call
+
+    monkeypatch.setattr(files, "os", Once())
+    with pytest.raises(MailError):
+        box.store([2], "+", ["\\Seen"])
+    calls[:] = ["fsync"]
+    box.store([2], "+", ["\\Seen"])
+    assert "\\Seen" in box.flags(2) and calls[1:].index("pwrite") < len(calls) - 2 and calls[-1] == "fsync"
+
+
 # --- journals that do not fit --------------------------------------------------------------
 
 
@@ -413,7 +441,7 @@ def test_a_journal_that_another_session_left_is_seen_by_one_that_is_open(spool, 
     prepare(spool)
     box = spool.open()
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "_redo", lambda *_: (_ for _ in ()).throw(Crash()))
+        patch.setattr(journal, "_redo", lambda *_, **__: (_ for _ in ()).throw(Crash()))
         dying = spool.open()
         with pytest.raises(Crash):
             dying.remove([2])
@@ -427,6 +455,114 @@ def test_a_journal_that_another_session_left_is_seen_by_one_that_is_open(spool, 
 def test_examine_finishes_too(spool, monkeypatch, subjects):
     left_journal(spool, monkeypatch)
     assert subjects(spool.open(readonly=True)) == ["a", "c", "d"]
+
+
+def test_no_room_in_the_recovery(spool, monkeypatch, subjects):
+    """The power failed when some new octets were on the disk and the new size was not; then the disk is full."""
+    prepare(spool)
+    before = spool.path.read_bytes()
+    box = spool.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "truncate", lambda *_: None)
+        patch.setattr(files, "sync", died_after_the_copy)
+        with pytest.raises(Crash):
+            box.store([1], "+", ["k" * 60])  # needs a wider field: all is written anew
+        box._file.unlock()
+    with open(spool.path, "rb+") as file:
+        file.truncate(len(before))
+    torn = spool.path.read_bytes()
+    assert torn != before and len(list(state_of(spool).glob("*.journal"))) == 1
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "grow", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            with pytest.raises(OutOfSpace):
+                spool.open()
+        assert spool.path.read_bytes() == torn
+    box = spool.open()
+    assert subjects(box) == WORDS and "k" * 60 in box.flags(1)
+
+
+def died_after_the_copy(fd):
+    if not os.readlink(f"/proc/self/fd/{fd}").endswith(".journal"):
+        raise Crash
+    os.fsync(fd)
+
+
+def test_one_that_was_dropped_does_not_hide_a_later_one(spool, monkeypatch, subjects):
+    """Names are used again: by the next session that dies."""
+    prepare(spool)
+    box = spool.open()
+    ino = os.stat(spool.path).st_ino
+    (state_of(spool) / f"{ino:x}-{os.stat(spool.path).st_dev:x}-0.journal").write_bytes(b"not whole")
+    box.store([1], "+", ["\\Seen"])
+    die_in_the_middle(spool, monkeypatch)
+    assert len(list(state_of(spool).glob("*-0.journal"))) == 1
+    box.refresh()
+    box.news()
+    assert subjects(box) == ["a", "c", "d"] and not list(state_of(spool).glob("*.journal"))
+
+
+def test_who_comes_second_to_a_recovery_sees_the_next(spool, monkeypatch, subjects):
+    prepare(spool)
+    reader = spool.open(readonly=True)
+    die_in_the_middle(spool, monkeypatch)
+    real = journal.recover
+
+    def late(fd, path, name):
+        assert real(fd, path, name)
+        return real(fd, path, name)  # as if somebody else had been there first
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "recover", late)
+        reader.refresh()
+    die_in_the_middle(spool, monkeypatch, 3)
+    reader.refresh()
+    reader.news()
+    assert subjects(reader) == ["a", "d"] and not list(state_of(spool).glob("*.journal"))
+
+
+def die_in_the_middle(spool, monkeypatch, uid=2):
+    """A session expunges one message, and dies when the octets are in place, before the file is cut."""
+    dying = spool.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "truncate", lambda *_: (_ for _ in ()).throw(Crash()))
+        with pytest.raises(Crash):
+            dying.remove([uid])
+    dying._file.unlock()
+
+
+def test_a_journal_of_another_user_is_left_alone(spool, monkeypatch, subjects):
+    name = left_journal(spool, monkeypatch)
+    monkeypatch.setattr(journal.os, "geteuid", lambda: 12345)
+    real = os.fstat
+
+    def fstat(fd):
+        status = real(fd)
+        values = list(status)
+        values[4] = 54321 if os.readlink(f"/proc/self/fd/{fd}").endswith(".journal") else 12345
+        return os.stat_result(values, {"st_mtime_ns": status.st_mtime_ns, "st_atime_ns": status.st_atime_ns})
+
+    monkeypatch.setattr(journal.os, "fstat", fstat)
+    assert subjects(spool.open()) == WORDS
+    assert name.exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "directory"])
+def test_what_is_no_file_is_no_journal(spool, monkeypatch, subjects, tmp_path, kind):
+    """Nothing is read or written over a link."""
+    name = left_journal(spool, monkeypatch)
+    target = spool.root / "target"
+    os.rename(name, target)
+    if kind == "directory":
+        name.mkdir()
+    else:
+        name.symlink_to(target if kind == "link" else "/nonexistent")
+    before, content = target.read_bytes(), spool.path.read_bytes()
+    try:
+        assert subjects(spool.open()) == WORDS
+    except MailError:
+        pass
+    assert target.read_bytes() == before and spool.path.read_bytes() == content
 
 
 # --- plans -------------------------------------------------------------------------------
