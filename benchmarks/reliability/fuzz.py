@@ -7,7 +7,6 @@ the client thinks it means; no EXPUNGE comes while numbers are in use; EXISTS ne
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -15,10 +14,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.reliability import Count, named
-from imapd.session import SERVICE
-from mailcore.login.accounts import Account, Peer
-from mailcore.settings import load
-from mailcore.wire import Wait
+from tests.imapd.speaker import Speaker
 from tests.mailcore.store.faults import memory
 from tests.playground import Ground
 
@@ -56,27 +52,16 @@ class World:
             raise Wrong(f"UID {uid} of {box!r} has other octets")
 
 
-class Session:
+class Client(Speaker):
     """One client: its conversation, and its view."""
 
     def __init__(self, world: World) -> None:
-        settings = load([f"{name}={value}" for name, value in world.ground.options().items()], "/nonexistent")
-        account = Account("fred", os.getuid(), os.getgid(), str(world.ground.home))
         self.world = world
-        self.talk = SERVICE.session(settings, Peer("pipe", local=True), account, None)
         self.view: list[int] = []  # UID of each number, 0: not known yet
         self.box = b""
-        self.hear(None)
+        super().__init__(world.ground)
 
-    def hear(self, data: bytes | None) -> bytes:
-        said = b""
-        while True:
-            step = self.talk.send(data)
-            if isinstance(step, Wait):
-                return said
-            said, data = said + (step if isinstance(step, bytes) else b""), None
-
-    def say(self, line: bytes) -> bytes:
+    def told(self, line: bytes) -> bytes:
         """Say it and believe the answer; the status word comes back."""
         verb = line.split()[0].upper()
         answer = self.hear(b"t " + line + b"\r\n")
@@ -94,7 +79,7 @@ class Session:
 
     def select(self, name: bytes) -> None:
         self.view, self.box = [], name
-        self.say(b"SELECT " + name)
+        self.told(b"SELECT " + name)
 
     def believe(self, response: bytes, verb: bytes) -> None:
         words = response.split(None, 3)
@@ -150,19 +135,19 @@ def responses(data: bytes) -> list[bytes]:
     return found
 
 
-def numbers(session: Session, random: Random) -> bytes:
+def numbers(session: Client, random: Random) -> bytes:
     count = len(session.view)
     first = random.randint(1, count)
     return b"%d:%d" % (first, min(count, first + random.choice((0, 0, 1, 3))))
 
 
-def uids(session: Session, random: Random) -> bytes:
+def uids(session: Client, random: Random) -> bytes:
     known = [uid for uid in session.view if uid] or [1]
     first = random.choice(known)
     return b"%d:%d" % (first, first + random.choice((0, 0, 1, 4)))
 
 
-def line(session: Session, random: Random) -> bytes:
+def line(session: Client, random: Random) -> bytes:
     """A command that a client could say now."""
     other = b"other" if session.box == b"INBOX" else b"INBOX"
     verb = random.choices(
@@ -192,7 +177,7 @@ def play_seed(seed: int, commands: int = PER_SEED) -> Count:
         world = World(ground)
         ground.place("INBOX", b"".join(world.mail(random) for _ in range(12)))
         ground.place("other", b"")
-        sessions = [Session(world) for _ in range(random.choice((2, 2, 3)))]
+        sessions = [Client(world) for _ in range(random.choice((2, 2, 3)))]
         for session in sessions:
             session.select(random.choice((b"INBOX", b"INBOX", b"other")))
         said: list[str] = []
@@ -205,7 +190,7 @@ def play_seed(seed: int, commands: int = PER_SEED) -> Count:
                     session.select(random.choice((b"INBOX", b"other")))
                 words = line(session, random)
                 said.append(f"{sessions.index(session)} {words.decode()}")
-                session.say(words)
+                session.told(words)
                 count.tried += 1
         except Exception as error:
             count.tried += 1

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tests.imapd.test_two_sessions import Speaker
+from tests.imapd.speaker import Speaker
 from tests.playground import ROOT, Ground
 
 FLIPS = 300

@@ -8,34 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from imapd.session import SERVICE
-from mailcore.login.accounts import Account, Peer
-from mailcore.settings import load
-from mailcore.wire import Wait
+from tests.imapd.speaker import Speaker
 from tests.playground import MAILBOXES, Ground
 
 MAIL = b"From late@example.net Sat Nov 14 08:00:00 2026 +0000\nSubject: late\n\nlate\n\n"
-
-
-class Speaker:
-    """One session; `say` gives the lines of the answer, the tag is `t`."""
-
-    def __init__(self, ground: Ground) -> None:
-        settings = load([f"{name}={value}" for name, value in ground.options().items()], "/nonexistent")
-        account = Account("fred", os.getuid(), os.getgid(), str(ground.home))
-        self.talk = SERVICE.session(settings, Peer("pipe", local=True), account, None)
-        self._hear(None)
-
-    def _hear(self, data: bytes | None) -> bytes:
-        said = b""
-        while True:
-            step = self.talk.send(data)
-            if isinstance(step, Wait):
-                return said
-            said, data = said + (step if isinstance(step, bytes) else b""), None
-
-    def say(self, line: bytes) -> list[bytes]:
-        return self._hear(b"t " + line + b"\r\n").split(b"\r\n")[:-1]
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from imapd.extensions.qresync import _missing, _within
-from tests.imapd.test_two_sessions import MAIL, Speaker
+from tests.imapd.speaker import Speaker
+from tests.imapd.test_two_sessions import MAIL
 from tests.playground import MAILBOXES, Ground
 
 

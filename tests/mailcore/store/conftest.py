@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,19 @@ def _subjects() -> object:
 @pytest.fixture(name="agrees")
 def _agrees() -> object:
     return agrees
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> Path:
+    """A file to lock."""
+    path = tmp_path / "mail"
+    path.write_bytes(b"x")
+    return path
+
+
+@pytest.fixture
+def fd(mail: Path) -> Iterator[int]:
+    """The same, open."""
+    fd = os.open(mail, os.O_RDWR)
+    yield fd
+    os.close(fd)

@@ -30,13 +30,6 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def mail(tmp_path):
-    path = tmp_path / "mail"
-    path.write_bytes(b"x")
-    return path
-
-
-@pytest.fixture
 def holder(mail):
     running = []
 
@@ -51,13 +44,6 @@ def holder(mail):
     yield hold
     for process in running:
         process.communicate()
-
-
-@pytest.fixture
-def fd(mail):
-    fd = os.open(mail, os.O_RDWR)
-    yield fd
-    os.close(fd)
 
 
 @pytest.mark.parametrize(

@@ -15,20 +15,6 @@ from mailcore.store.locking import Busy, Dotlock, Locks
 from tests.playground import interpreter, tree
 
 
-@pytest.fixture
-def mail(tmp_path):
-    path = tmp_path / "mail"
-    path.write_bytes(b"x")
-    return path
-
-
-@pytest.fixture
-def fd(mail):
-    fd = os.open(mail, os.O_RDWR)
-    yield fd
-    os.close(fd)
-
-
 class Program:
     """Our mlock, started as c-client does: the descriptor's number and the path, a pipe each way."""
 
