@@ -312,6 +312,11 @@ class Dotlock:
             raise Busy if os.path.lexists(self.path) else error
 
 
+def is_remote(path: str, device: int) -> bool:
+    """Is the file on NFS?  `device` spares the question where a disk of this machine says no."""
+    return os.major(device) == 0 and _file_system(path).startswith("nfs")
+
+
 def _local(path: str) -> bool:
     """Is this directory on a disk of this machine, so that process ids in it are ours?"""
     kind = _file_system(path)

@@ -13,7 +13,7 @@ from time import monotonic, sleep, time_ns
 from mailcore.errors import DiskError, InUse, ReadOnly
 from mailcore.store import files
 from mailcore.store.formats.mbox import journal
-from mailcore.store.locking import Locks
+from mailcore.store.locking import Locks, is_remote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Held:
 class MailFile:
     """A mail file as one session has it open."""
 
-    __slots__ = ("_ignored", "_locks", "_recovered", "_settings", "fd", "home", "path", "writable")
+    __slots__ = ("_ignored", "_locks", "_recovered", "_remote", "_settings", "fd", "home", "path", "writable")
 
     def __init__(self, path: str, settings: Settings, writable: bool, home: str) -> None:
         self.path = path
@@ -59,6 +59,7 @@ class MailFile:
         self._settings = settings
         self._locks = Locks(path, settings)
         self._ignored: set[tuple[str, int, int]] = set()  # journals that are not ours to finish
+        self._remote = False  # on NFS: what stat says there may be a minute old
         self._recovered: Stamp = NOWHERE  # no journal was there when the file looked like this
 
     def held(self, exclusive: bool, seconds: float | None = None) -> Held:
@@ -107,10 +108,20 @@ class MailFile:
                     raise
                 self.writable = False
                 self.fd = files.open_mail(self.path, False)
+            self._remote = is_remote(self.path, os.fstat(self.fd).st_dev)
         return True
+
+    def _ask_server(self) -> None:
+        """On NFS the client asks the server at an open, and when a lock is had, but not at a stat."""
+        if self._remote:
+            try:
+                files.close(os.open(self.path, files.FLAGS | os.O_RDONLY))
+            except OSError:
+                pass  # gone: the stat that follows says so
 
     def _is_named(self) -> bool:
         """Is the open file the one that has the name?  If not it is closed."""
+        self._ask_server()
         mine = os.fstat(self.fd)
         try:
             there = os.stat(self.path, follow_symlinks=False)
@@ -179,11 +190,13 @@ class MailFile:
 
     def stamp(self) -> Stamp:
         """By what we know the file again: inode, size, mtime."""
+        self._ask_server()
         status = os.fstat(self.fd)
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def named_stamp(self) -> Stamp:
         """The same of whatever has the name now."""
+        self._ask_server()
         try:
             status = os.stat(self.path, follow_symlinks=False)
         except OSError:
