@@ -21,13 +21,15 @@ class Server:
             program(name, *words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             cwd=ground.path, env={"HOME": str(ground.home)}, **ground.identity(),  # type: ignore[call-overload]
         )  # fmt: skip
+        self.latest = b""
         self.greeting = self.line()
 
     def line(self) -> bytes:
         assert self.process.stdout is not None
         line: bytes = self.process.stdout.readline()
         if not line.endswith(b"\n"):
-            raise Died
+            raise Died(f"{line[-200:]!r}, before it {self.latest[-200:]!r}")
+        self.latest = line
         return line
 
     def send(self, words: bytes) -> None:

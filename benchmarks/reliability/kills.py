@@ -156,7 +156,10 @@ def one_round(ground: Ground, random: Random, first: int) -> tuple[int, list[str
     for thread, client in zip(threads, clients, strict=True):
         thread.join()
         client.server.end()
-    inbox, other = found(ground)
+    try:
+        inbox, other = found(ground)
+    except Died as error:
+        return len(clients), [f"the next server died: {error}"]
     return len(clients), [wrong for client in clients if (wrong := fault(client, inbox, other))]
 
 
