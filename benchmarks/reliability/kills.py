@@ -7,6 +7,7 @@ server must then find.  What was answered with OK is so; what was not is so or i
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -22,7 +23,10 @@ from tests.playground import Ground
 
 KILLS = 1_000
 PER_SEED = 20
-LONGEST_SECONDS = 0.25  # from the first command to the kill
+MOST_TURNS = 6  # before a kill; then
+SHORT_SECONDS = 0.02  # at any time of these, or
+LONGEST_SECONDS = 0.25  # as long as it takes to see a journal
+PATIENCE_SECONDS = 20
 _SUBJECT = re.compile(rb"Subject: (t\d+)")
 
 # of a message in a mailbox: it is there, it is not, nobody was told
@@ -35,7 +39,8 @@ class Client:
     def __init__(self, ground: Ground, number: int, random: Random) -> None:
         self.server = Imap(ground)
         self.number, self.random = number, random
-        self.made = 0
+        self.made = self.turns = 0
+        self.ended = False
         self.inbox: dict[str, str] = {}
         self.other: dict[str, str] = {}
         self.flagged: set[str] = set()
@@ -48,10 +53,12 @@ class Client:
             self.server.say(b"SELECT INBOX")
             while True:
                 self.random.choice((self.append, self.append, self.flag, self.copy, self.move, self.expunge))()
+                self.turns += 1
         except Died:
             pass
         except Exception as error:
             self.wrong = named(error)
+        self.ended = True
 
     def _told(self, words: bytes) -> bytes:
         status, said = self.server.say(words)
@@ -144,18 +151,34 @@ def fault(client: Client, inbox: dict[str, list[bytes]], other: dict[str, list[b
     return ""
 
 
-def one_round(ground: Ground, random: Random, first: int) -> tuple[int, list[str]]:
+def moment(client: Client, ground: Ground, random: Random) -> None:
+    """When to kill: after some commands, at any time, or, every other time, when a change has its journal."""
+    turns = random.randint(0, MOST_TURNS)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while client.turns < turns and not client.ended and time.monotonic() < until:
+        time.sleep(0.002)
+    watching = random.random() < 0.5
+    until = time.monotonic() + (LONGEST_SECONDS if watching else random.random() * SHORT_SECONDS)
+    while time.monotonic() < until:
+        if watching and any(name.endswith(".journal") for name in os.listdir(ground.index)):
+            return
+        time.sleep(0)
+
+
+def one_round(ground: Ground, random: Random, first: int, half: Count) -> tuple[int, list[str]]:
     """Two clients at work, one killed while the other goes on, then that one."""
     clients = [Client(ground, first + number, random) for number in range(2)]
     threads = [threading.Thread(target=client.work) for client in clients]
     for thread in threads:
         thread.start()
     for client in clients:
-        time.sleep(random.random() * LONGEST_SECONDS)
+        moment(client, ground, random)
         client.server.process.kill()
     for thread, client in zip(threads, clients, strict=True):
         thread.join()
         client.server.end()
+    half.notes = {"interrupted changes": len(list(ground.index.glob("*.journal"))),
+                  "turns": sum(client.turns for client in clients)}  # fmt: skip
     try:
         inbox, other = found(ground)
     except Died as error:
@@ -166,15 +189,18 @@ def one_round(ground: Ground, random: Random, first: int) -> tuple[int, list[str
 def play_seed(seed: int, kills: int = PER_SEED) -> Count:
     count = Count("kill -9 of a live imapd")
     random = Random(seed)
-    path = Path(tempfile.mkdtemp(prefix="mailcore-reliability-", dir=memory()))
+    # in memory more commands are done before the kill, on a disk more of them are in the middle of a change
+    path = Path(tempfile.mkdtemp(prefix="mailcore-reliability-", dir=memory() if seed % 2 else None))
     try:
         ground = Ground(path)
         ground.place("INBOX", b"")
         ground.place("other", b"")
         ground.hand_over()
         while count.tried < kills:
-            killed, wrong = one_round(ground, random, count.tried + 10)
+            half = Count("changes that were interrupted")
+            killed, wrong = one_round(ground, random, count.tried + 10, half)
             count.tried += killed
+            count.add(half)
             count.wrong += [f"seed {seed} after {count.tried} kills: {what}" for what in wrong]
     finally:
         shutil.rmtree(path)
