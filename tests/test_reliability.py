@@ -8,9 +8,10 @@ from benchmarks.reliability import crashes, faults, foreign, fuzz, kills, volume
 from tests.conftest import need_root
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("campaign", "share", "least"),
-    [(crashes, 0.1, 2000), (faults, 0.1, 800), (foreign, 0.04, 480), (fuzz, 0.04, 4000), (kills, 0.04, 40)],
+    [(crashes, 0.1, 2000), (faults, 0.1, 800), (foreign, 0.04, 480), (fuzz, 0.04, 4000), (kills, 0.02, 20)],
     ids=["crashes", "faults", "foreign", "fuzz", "kills"],
 )
 def test_nothing_is_lost(campaign, share, least):

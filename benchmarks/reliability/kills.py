@@ -22,7 +22,7 @@ from tests.mailcore.store.faults import memory
 from tests.playground import Ground
 
 KILLS = 1_000
-PER_SEED = 20
+PER_SEED = 10
 MOST_TURNS = 6  # before a kill; then
 SHORT_SECONDS = 0.02  # at any time of these, or
 LONGEST_SECONDS = 0.25  # as long as it takes to see a journal
@@ -211,4 +211,5 @@ def run(share: float = 1.0) -> Count:
     from benchmarks.reliability.table import together
 
     seeds = range(max(2, round(KILLS * share / PER_SEED)))
-    return together(play_seed, seeds, "kill -9 of a live imapd under load", processes=8)  # most of it is waiting
+    # most of it is waiting until a lock file of the dead is two seconds old
+    return together(play_seed, seeds, "kill -9 of a live imapd under load", processes=16)
