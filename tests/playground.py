@@ -59,7 +59,9 @@ def program(name: str, *arguments: str) -> list[str]:
     return [interpreter(), "-I", "-S", "-W", "ignore", "-c", start, *arguments]
 
 
-def certificate(directory: Path, name: str = "mail.example.org", kind: str = "ecdsa", file: str = "imapd.pem") -> Path:
+def certificate(
+    directory: Path, name: str = "mail.example.org", kind: str = "ecdsa", file: str = "imapd.pem", *also: str
+) -> Path:
     """Key and certificate in one file, made by `mailcore cert`; ipop3d.pem leads there too."""
     from click.testing import CliRunner
 
@@ -67,6 +69,7 @@ def certificate(directory: Path, name: str = "mail.example.org", kind: str = "ec
 
     with tempfile.TemporaryDirectory() as place:
         arguments = ["--directory", place, "--common-name", name, "--key", kind, "--yes"]
+        arguments += [word for other in also for word in ("--alt-name", other)]
         done = CliRunner().invoke(cert, arguments)
         assert done.exit_code == 0, done.output
         path = directory / file

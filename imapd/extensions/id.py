@@ -43,14 +43,15 @@ def _forwarded(session: Session, fields: list[tuple[bytes, bytes | None]]) -> Ta
 
 
 def _fields(args: Args) -> list[tuple[bytes, bytes | None]]:
-    """`NIL`, or pairs of string and nstring in parentheses."""
+    """`NIL`, or pairs of string and nstring in parentheses; aioimaplib leaves a blank inside of these."""
     if not args.peek(b"("):
         if args.nstring() is not None:
             raise Mistake("Missing list or NIL")
         return []
-    args.skip(b"(")
+    if not args.skip(b"( "):
+        args.skip(b"(")
     fields: list[tuple[bytes, bytes | None]] = []
-    while not args.skip(b")"):
+    while not args.skip(b")") and not args.skip(b" )"):
         if fields:
             args.space()
         name, value = args.string(), args.space().nstring()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.integration.machine import User, open_syslog
+from tests.integration.post_office import PostOffice
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +25,18 @@ def syslog():
     yield log
     if log is not None:
         log.close()
+
+
+@pytest.fixture
+def office(ground):
+    """Both servers for a mail client; none of our own errors may show up."""
+    log = open_syslog() if os.getuid() == 0 else None
+    office = PostOffice(ground)
+    yield office
+    office.close()
+    if log is not None:
+        log.close()
+        assert not log.saw("Traceback"), "\n".join(log.lines)
 
 
 def pytest_collection_modifyitems(items):
