@@ -104,10 +104,12 @@ class PostOffice:
     def _listen(self, name: str, *words: str) -> int:
         self.ground.hand_over()
         port = free_port()
-        given = self.ground.options().items()
-        own = (*(f"{key}={value}" for key, value in given), f"passwd_file={self.passwd}", f"tls_directory={self.certificates}",
-               f"run_directory={self.certificates / 'run'}")  # fmt: skip
-        options = [word for setting in own for word in ("-o", setting)]
+        values = self.ground.options() | {
+            "passwd_file": str(self.passwd),
+            "tls_directory": str(self.certificates),
+            "run_directory": str(self.certificates / "run"),
+        }
+        options = [word for name_and_value in values.items() for word in ("-o", "=".join(name_and_value))]
         program = launcher(self.certificates / f"{name}-{port}", name)
         command = [str(program), *options, *words, "--listen", f"{HOST}:{port}"]
         self._daemons.append(Daemon(*command, ports=(port,)))
