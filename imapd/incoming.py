@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from imapd import intake
 from imapd.sequence import compact
-from mailcore.errors import Mistake, NoSuchMailbox, Refusal, TooBig
+from mailcore.errors import Mistake, NoPermission, NoSuchMailbox, Refusal, TooBig
 from mailcore.store.mailbox import Incoming
 
 TYPE_CHECKING = False
@@ -142,10 +142,11 @@ def is_mail(session: Session, args: Args, size: int) -> bool:
     except Awaited as awaited:
         if not awaited.mail:
             return False
+        session.store.canonical(name)  # CREATE is no way out of a name that cannot be
         if not session.store.exists(name):
             raise NoSuchMailbox from None
         if size == 0 and awaited.whole:
-            raise Refusal("Empty message") from None
+            raise Refusal("Empty message", "CANNOT") from None
         if size > session.settings.append_octets:
             raise TooBig from None
         session.store.quota.room(size)
@@ -170,7 +171,7 @@ def _content(session: Session, draft: Draft) -> Content | Joined:
     contents = [part(session) for part in draft.parts]
     size = sum(map(octets, contents))
     if size == 0:
-        raise Refusal("Empty message")
+        raise Refusal("Empty message", "CANNOT")
     if size > session.settings.append_octets:
         raise TooBig
     return contents[0] if len(contents) == 1 else Joined(contents)
@@ -180,8 +181,17 @@ def stored(session: Session, name: str, messages_: list[Incoming]) -> str:
     """Put them into a mailbox, all or none; APPENDUID with their UIDs (RFC 4315 §3, RFC 3502 §5)."""
     if session.has_selected(name) and not session.box.readonly:
         return _stored(session.box, messages_)
-    with session.store.open(name) as box:
+    with another(session, name) as box:
         return _stored(box, messages_)
+
+
+def another(session: Session, name: str) -> Mailbox:
+    """A mailbox to write to that is not the selected one: a client would take a READ-ONLY for that one's."""
+    box = session.store.open(name)
+    if box.readonly:
+        box.close()
+        raise NoPermission
+    return box
 
 
 def _stored(box: Mailbox, messages_: list[Incoming]) -> str:

@@ -10,7 +10,7 @@ slices of the view to the same function.
 
 from __future__ import annotations
 
-from imapd import authenticated, fetch, modseq, news, results, search
+from imapd import authenticated, fetch, incoming, modseq, news, results, search
 from imapd.responses import Done
 from imapd.sequence import compact, of_uids, within
 from mailcore.commands import State
@@ -249,7 +249,7 @@ def destination(session: Session, args: Args) -> Mailbox:
     args.end()
     if session.has_selected(name) and not session.box.readonly:
         return session.box  # type: ignore[no-any-return]
-    return session.store.open(name)
+    return incoming.another(session, name)
 
 
 def leave(session: Session, target: Mailbox) -> None:

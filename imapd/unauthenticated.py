@@ -31,7 +31,7 @@ def starttls(session: Session, args: Args) -> Done:
     if session.peer.secure:
         raise Mistake("TLS is there already")
     if not session.peer.starttls:
-        raise Refusal("Server certificate not installed")
+        raise Refusal("Server certificate not installed", "CONTACTADMIN")
     session.over = session.tls_next = True
     return Done("Begin TLS negotiation now")
 

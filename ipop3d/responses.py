@@ -68,6 +68,7 @@ CODES: dict[type[errors.MailError], str] = {
     errors.DiskError: "SYS/TEMP",
     errors.NoPermission: "SYS/PERM",
     errors.NotAMailbox: "SYS/PERM",
+    errors.Damaged: "SYS/PERM",
     errors.ReadOnly: "SYS/PERM",
 }
 

@@ -63,6 +63,10 @@ class NotAMailbox(MailError):
     """Not a mailbox in a known format."""
 
 
+class Damaged(MailError):
+    """Mailbox is damaged."""
+
+
 class NotSelectable(MailError):
     """Not a selectable mailbox."""
 

@@ -44,7 +44,7 @@ def uid_thread(session: Session, args: Args) -> Talk:
 def _thread(session: Session, args: Args, by_uid: bool) -> Ready:
     name = args.space().keyword()
     if name not in THREAD_ALG:
-        raise Refusal("No such thread type")
+        raise Refusal("No such thread type", "CANNOT")
     query = search.query(session, args, by_uid)
     found = search.found(search.charset_program(query), session.box, session.settings)
     forest = THREAD_ALG[name](_read(session, found, by_uid))

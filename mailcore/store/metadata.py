@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 
-from mailcore.errors import DiskError, Refusal
+from mailcore.errors import Damaged, DiskError, Refusal
 from mailcore.store import files
 from mailcore.store.subscriptions import lock
 
@@ -119,7 +119,7 @@ class Metadata:
         try:
             return _checked(json.loads(files.read(fd, FILE_OCTETS, 0)))
         except ValueError:
-            raise DiskError("The notes about mailboxes are damaged", self.path) from None
+            raise Damaged("The notes about mailboxes are damaged", self.path) from None
         finally:
             files.close(fd)
 

@@ -32,6 +32,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from mailcore import log
 from mailcore.errors import (
     BadName,
+    Damaged,
     DiskError,
     HasChildren,
     MailboxExists,
@@ -40,6 +41,7 @@ from mailcore.errors import (
     NoSuchMailbox,
     NotAMailbox,
     NotSelectable,
+    Refusal,
 )
 from mailcore.store import files, formats, spaces
 from mailcore.store.location import parse_location
@@ -234,9 +236,12 @@ class Store:
             self._check_file(path)
         readonly = readonly or self.space(name) is not None
         kind = _format(path) or formats.FORMATS[0]  # the first one says in words what is wrong with the file
-        box: Mailbox = kind.Box(
-            path, name, self.settings, readonly=readonly, inbox=name == INBOX, index=self.index, user=self.user
-        )
+        try:
+            box: Mailbox = kind.Box(
+                path, name, self.settings, readonly=readonly, inbox=name == INBOX, index=self.index, user=self.user
+            )
+        except NotAMailbox as error:
+            raise Damaged(error.text, error.detail) if name == INBOX else error from None
         box.room = self.quota.room
         return box
 
@@ -359,7 +364,7 @@ class Store:
         """Remove a mailbox or an empty directory (RFC 3501 §6.3.4)."""
         name = self._own(name)
         if name == INBOX:
-            raise NoPermission("INBOX cannot be deleted")
+            raise Refusal("INBOX cannot be deleted", "CANNOT")
         path = self._link_or_file(name)
         mode = _lstat(path).st_mode
         try:

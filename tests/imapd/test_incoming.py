@@ -35,7 +35,7 @@ def test_a_client_breaks_off():
     """RFC 3502 §5: a literal of nothing takes all back."""
     box = Watched(name="box")
     client, _ = user(box)
-    assert client.say(b"a APPEND box {3+}\r\na:b {0+}\r\n\r\n") == b"a NO Empty message\r\n"
+    assert client.say(b"a APPEND box {3+}\r\na:b {0+}\r\n\r\n") == b"a NO [CANNOT] Empty message\r\n"
     assert not box.messages
 
 

@@ -90,7 +90,7 @@ def test_append_to_a_name_in_a_literal():
     ("words", "answer"),
     [
         (b"nothing {5}", b"a NO [TRYCREATE] No such mailbox"),
-        (b"box {0}", b"a NO Empty message"),
+        (b"box {0}", b"a NO [CANNOT] Empty message"),
         (b"box {5001}", b"a NO [TOOBIG] Message is too large"),
         (b"box (\\Bogus) {5}", b"a BAD Invalid system flag \\Bogus: APPEND"),
         (b'box "yesterday" {5}', b"a BAD Bad date: APPEND"),

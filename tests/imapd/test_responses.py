@@ -26,6 +26,7 @@ from imapd.responses import (
 from imapd.syntax import Args
 from mailcore import errors
 from mailcore.errors import Broken
+from tests.playground import ROOT
 
 
 def said(value: object) -> bytes:
@@ -156,7 +157,9 @@ def test_a_large_message_is_not_held():
         (errors.Refusal("Not today"), b"t NO Not today\r\n"),
         (errors.NoSuchMailbox(), b"t NO [NONEXISTENT] No such mailbox\r\n"),
         (errors.InUse(), b"t NO [INUSE] Mailbox is locked by another program\r\n"),
-        (errors.NotAMailbox("Line 1 is no separator"), b"t NO [ALERT] Line 1 is no separator\r\n"),
+        (errors.NotAMailbox("Line 1 is no separator"), b"t NO [CANNOT] Line 1 is no separator\r\n"),
+        (errors.Damaged("Line 1 is no separator"), b"t NO [CORRUPTION] Line 1 is no separator\r\n"),
+        (errors.DiskError(), b"t NO [UNAVAILABLE] Error reading or writing mail\r\n"),
         (errors.Expunged(), b"t NO [EXPUNGEISSUED] Message has been expunged\r\n"),
     ],
 )
@@ -174,3 +177,35 @@ def test_a_missing_target_may_be_made():
 def test_every_error_of_the_store_has_a_code():
     known = {errors.Mistake, errors.TooLong, errors.Refusal, *ERROR_CODES}
     assert known == set(errors.MailError.__subclasses__()) | {errors.TooLong}
+
+
+# RFC 5530 §3: where below tests/ each code is heard, or why it never is
+RFC5530 = {
+    "UNAVAILABLE": "mailcore/login/test_monitor.py",
+    "AUTHENTICATIONFAILED": "imapd/test_unauthenticated.py",
+    "AUTHORIZATIONFAILED": "who may not act for another is told no more than who has a wrong password",
+    "EXPIRED": "integration/test_credentials.py",
+    "PRIVACYREQUIRED": "imapd/test_unauthenticated.py",
+    "CONTACTADMIN": "transcripts/imapd/starttls.txt",
+    "NOPERM": "transcripts/imapd/acl.txt",
+    "INUSE": "transcripts/imapd/create-delete.txt",
+    "EXPUNGEISSUED": "imapd/test_fetch.py",
+    "CORRUPTION": "imapd/extensions/test_specialuse.py",
+    "SERVERBUG": "a fault of ours ends the session, with an id for the log",
+    "CLIENTBUG": "what clients do is done, or refused for what it is",
+    "CANNOT": "transcripts/imapd/response-codes.txt",
+    "LIMIT": "imapd/test_listing.py",
+    "OVERQUOTA": "transcripts/imapd/quota.txt",
+    "ALREADYEXISTS": "transcripts/imapd/response-codes.txt",
+    "NONEXISTENT": "transcripts/imapd/response-codes.txt",
+}
+
+
+@pytest.mark.parametrize("code", RFC5530)
+def test_rfc5530(code):
+    where = RFC5530[code]
+    if " " in where:
+        said_by_us = [path for path in (ROOT / "imapd").rglob("*.py") if f'"{code}' in path.read_text()]
+        assert not said_by_us
+    else:
+        assert code in (ROOT / "tests" / where).read_text()

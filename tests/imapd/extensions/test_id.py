@@ -19,6 +19,8 @@ OURS = b'* ID ("name" "mailcore" "version" "%b")\r\na OK ID completed\r\n' % VER
         b'("name" "mutt" "version" NIL)',
         b'("name" {4+}\r\nmutt)',
         b"(" + b" ".join([b'"x" NIL'] * 30) + b")",
+        b'( "name" "aioimaplib" )',
+        b"( )",
         b'("' + b"x" * 30 + b'" "' + b"y" * 1024 + b'")',
     ],
 )
@@ -35,7 +37,8 @@ def test_any_id_is_answered(words):
         b'("name")',
         b"(name mutt)",
         b'("name"  "x")',
-        b'( "name" "x")',
+        b'("name" "x"  )',
+        b'(  "name" "x")',
         b"NIL NIL",
         b'"name"',
         b"(" + b" ".join([b'"x" NIL'] * 31) + b")",

@@ -26,5 +26,5 @@ def test_damaged_notes_are_said_and_stop_nothing_else(ground: Ground) -> None:
     client = at_home(ground)
     client.say(b"a CREATE x (USE (\\Sent))\r\n")
     (ground.index / "metadata").write_bytes(b"{\xff")
-    assert b"NO [SERVERBUG]" in client.say(b'b LIST (SPECIAL-USE) "" *\r\n')
+    assert b"NO [CORRUPTION]" in client.say(b'b LIST (SPECIAL-USE) "" *\r\n')
     assert b"c OK" in client.say(b"c DELETE x\r\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailcore.errors import DiskError, Refusal
+from mailcore.errors import Damaged, DiskError, Refusal
 from mailcore.settings import Settings
 from mailcore.store import metadata
 from mailcore.store.metadata import SPECIAL_USE, USUAL_NAMES, Metadata
@@ -81,9 +81,9 @@ def test_each_usual_name_is_one_thing() -> None:
 )
 def test_damage_is_said(content: bytes, notes: Metadata) -> None:
     Path(notes.path).write_bytes(content)
-    with pytest.raises(DiskError):
+    with pytest.raises(Damaged):
         notes.entries("a")
-    with pytest.raises(DiskError):
+    with pytest.raises(Damaged):
         notes.set("a", {"x": b"1"})
     assert Path(notes.path).read_bytes() == content
 

@@ -15,6 +15,7 @@ import pytest
 
 from mailcore.errors import (
     BadName,
+    Damaged,
     DiskError,
     HasChildren,
     InUse,
@@ -25,6 +26,7 @@ from mailcore.errors import (
     NotAMailbox,
     NotSelectable,
     OutOfSpace,
+    Refusal,
 )
 from mailcore.settings import Settings
 from mailcore.store import files, namespace
@@ -219,6 +221,13 @@ def test_other_files_are_left_alone(ground, content):
 def test_a_missing_inbox_is_empty(ground):
     with ground.store().open("inbox") as box:
         assert (box.name, len(box)) == ("INBOX", 0)
+
+
+def test_an_inbox_that_is_no_mailbox_is_damaged(ground):
+    ground.inbox.write_bytes(b"gibberish\n" + MESSAGE)
+    with pytest.raises(Damaged, match="line 1"):
+        ground.store().open("INBOX")
+    assert ground.inbox.read_bytes() == b"gibberish\n" + MESSAGE
 
 
 def test_a_missing_spool_is_no_empty_inbox(ground):
@@ -550,7 +559,7 @@ def test_delete_refused(ground):
     store = ground.store()
     with pytest.raises(HasChildren):
         store.delete("d")
-    with pytest.raises(NoPermission):
+    with pytest.raises(Refusal, match="INBOX"):
         store.delete("inbox")
     assert ground.inbox.exists() and (ground.mail / "d" / "b").exists()
 
