@@ -28,13 +28,16 @@ def tell(session: Session, expunges: bool) -> Iterator[Untagged | Status | Ready
     box = session.box
     if box is None:
         return
-    if not session.settings.delay_newmail or session.request.name in LOOKING:
+    held = session.settings.delay_newmail and session.request.name not in LOOKING
+    if not held:
         box.refresh()
+        box.hold(False)
     by_uid = session.request.name.startswith("UID")
     if session.contexts:
         yield from session.contexts.told(session, expunges, by_uid)
     else:
         yield from told(session, box.news(expunges), by_uid)
+    box.hold(session.settings.delay_newmail)
 
 
 def told(session: Session, news: News, by_uid: bool = False) -> Iterator[Untagged | Status | Ready]:

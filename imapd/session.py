@@ -244,6 +244,7 @@ class Session:
 
         self.deselect()
         self.box = box
+        box.hold(self.settings.delay_newmail)
         self.commands, self.uid_commands = self.allowed(selected.command), self.allowed(selected.uid_command)
 
     def deselect(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipop3d.anytime import command as anytime
 from ipop3d.responses import Body, Err, Lines, Ok, judged
+from ipop3d.workarounds import fit
 from mailcore import log
 from mailcore.commands import State
 from mailcore.errors import MailError
@@ -58,7 +59,7 @@ def retr(session: Session, args: Args) -> Talk:
     args.end()
     chunks = session.drop.retrieve(number)
     yield Ok(f"{session.drop.size(number)} octets")
-    yield Body(chunks)
+    yield Body(fit(session.settings, chunks))
 
 
 @command("TOP")
@@ -69,7 +70,7 @@ def top(session: Session, args: Args) -> Talk:
     args.end()
     chunks = session.drop.top(number, lines)
     yield Ok("Top of message follows")
-    yield Body(chunks)
+    yield Body(fit(session.settings, chunks))
 
 
 @command("DELE")

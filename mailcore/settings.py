@@ -112,8 +112,6 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "append_octets": (1024 * MIB, "largest message APPEND takes, and all messages of one APPEND together"),
     "append_messages": (250, "messages of one APPEND, or pieces of one that CATENATE joins"),
     "inflate_ratio": (250, "a client's octets under COMPRESS grow so many times at most, after the first 4 MiB"),
-    "lsub_flags": (False, "LSUB says what LIST says of a name: Thunderbird takes others for selectable"),
-    "delay_newmail": (False, "new mail is told to NOOP, CHECK and IDLE only: Outlook Express hangs otherwise"),
     "literal_minus": (False, "LITERAL-: of literals that do not ask none is longer than 4096 octets (RFC 7888)"),
     "alert_file": ("/etc/imapd.alert", "its lines are told to every client as [ALERT], when they change too (UW)"),
     "user_alert_file": ("~/.imapalert", "the same for one user's clients (UW)"),
@@ -130,6 +128,12 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "host_name": ("", "how the server names itself; empty: the machine's own name"),
     "listen_children": (200, "connections one listener serves at the same time"),
     "listen_idle_seconds": (60, "a listener whose socket is a super-server's ends after so long without a client"),
+    # odd clients
+    "lsub_flags": (False, "LSUB says what LIST says of a name: Thunderbird takes others for selectable"),
+    "delay_newmail": (False, "new mail is told to NOOP, CHECK and IDLE only: Outlook Express hangs otherwise"),
+    "outlook_idle": (False, "IDLE lasts beyond imap_idle_seconds: Outlook never leaves it, and does not come back"),
+    "pop3_no_nuls": (False, "RETR and TOP send 0x80 for NUL, as IMAP must: Outlook Express waits for ever at a NUL"),
+    "pop3_end_of_header": (False, "a message without one gets an empty line at its end, which its size does not count"),
     # reading mail
     "text_octets": (16 * MIB, "a message up to this size is read in one piece"),
     "header_octets": (1 * MIB, "a header is looked at so far"),

@@ -6,6 +6,7 @@ changes (NFS), we look every idle_poll_seconds.
 
 from __future__ import annotations
 
+import math
 import os
 from time import monotonic
 
@@ -51,7 +52,7 @@ def _watch(session: Session) -> Watch | None:
 def _idle(session: Session, watch: Watch | None, nothing: int) -> Talk:
     """Tell news until the client says something."""
     settings, wire = session.settings, session.wire
-    end = monotonic() + settings.imap_idle_seconds
+    end = monotonic() + (math.inf if settings.outlook_idle else settings.imap_idle_seconds)
     keepalive = monotonic() + settings.idle_keepalive_seconds
     yield from _news(session)
     while not wire.has_line(intake.line_octets(session)):

@@ -302,6 +302,10 @@ class Mailbox:
         """Bring the view up to date and say what changed; without `expunges` nothing leaves the view."""
         raise NotImplementedError
 
+    def hold(self, arrivals: bool) -> None:
+        """From now on `news` keeps new messages out of the view, or lets them in."""
+        raise NotImplementedError
+
     def paths_to_watch(self) -> list[str]:
         """What to watch for changes while idle."""
         raise NotImplementedError

@@ -166,6 +166,9 @@ class FakeBox(Mailbox):
     def refresh(self) -> None:
         pass
 
+    def hold(self, arrivals: bool) -> None:
+        pass
+
     def news(self, expunges: bool = True) -> News:
         told = News()
         told.keywords = len(self.keywords) > self._keywords_told

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from imapd import news
 from imapd.responses import encode
 from mailcore.store.mailbox import News
+from tests.imapd.conversation import at_home
 from tests.imapd.fakebox import FakeBox, FakeSession
 
 TEXT = b"Subject: x\n\nbody\n"
@@ -82,3 +85,27 @@ def test_a_keyword_cannot_break_out() -> None:
     said = b"".join(piece for value in news.flags(box) for piece in encode(value))
     assert said.count(b"\r\n") == 2
     assert said.count(b"]") == 1
+
+
+MAIL = b"From x@y Sat Nov  7 10:00:00 2026\nSubject: x\n\nbody\n\n"
+
+
+@pytest.mark.parametrize("delay", [False, True])
+def test_delay_newmail(delay, ground):
+    """Outlook Express: new mail is told by NOOP, CHECK and IDLE, and by nothing else."""
+    ground.place("INBOX", MAIL)
+    client = at_home(ground, delay_newmail=delay)
+    client.say(b"s SELECT INBOX\r\n")
+    count = 1
+
+    def said(line: bytes) -> bool:
+        nonlocal count
+        count += 1
+        with ground.inbox.open("ab") as file:
+            file.write(MAIL)
+        return b"* %d EXISTS" % count in client.say(line)
+
+    for line in (b"FETCH 1 UID", b"STORE 1 +FLAGS (\\Seen)", b"SEARCH ALL", b"FETCH 1 BODY[]", b"UID STORE 1 FLAGS x"):
+        assert said(b"x %b\r\n" % line) != delay, line
+    for line in (b"NOOP", b"CHECK", b"IDLE"):
+        assert said(b"x %b\r\n" % line), line

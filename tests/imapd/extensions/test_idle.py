@@ -41,6 +41,14 @@ def test_idle_ends():
     assert session.ending == "Unexpected client disconnect"
 
 
+def test_outlook_is_left_in_idle():
+    """It never says DONE, and does not come back when the server goes; the keepalive finds out who has gone."""
+    client, _ = user(imap_idle_seconds=0, idle_keepalive_seconds=0, outlook_idle=True)
+    client.say(b"a IDLE\r\n")
+    assert client.say(None) == b"* OK Still here\r\n" and client.say(None) == b"* OK Still here\r\n"
+    assert client.say(b"DONE\r\n") == b"a OK IDLE completed\r\n"
+
+
 def test_idle_leaves_no_descriptor(tmp_path):
 
     box = Watched(b"A: 1\n\n")

@@ -209,6 +209,9 @@ class Messages(Followed):
     def first_unseen(self) -> int | None:
         return self._view.flags(self._record.columns).translate(_UNSEEN).find(1) + 1 or None
 
+    def hold(self, arrivals: bool) -> None:
+        self._view.holds = arrivals
+
     def news(self, expunges: bool = True) -> News:
         self._memory.settle(self._record.columns)
         return self._view.tell(self._record, expunges)

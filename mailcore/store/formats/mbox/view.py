@@ -30,7 +30,7 @@ def row_of(columns: Columns, uid: int) -> int:
 class View:
     """What a client knows: number n is uids[n-1]."""
 
-    __slots__ = ("_flags", "_high", "_keywords", "_recent", "_words", "recent", "uids")
+    __slots__ = ("_flags", "_high", "_keywords", "_recent", "_words", "holds", "recent", "uids")
 
     def __init__(self) -> None:
         self.uids = array("I")
@@ -40,6 +40,7 @@ class View:
         self._high = 0  # the highest uid that ever was in the view
         self._keywords = 0
         self._recent = 0  # the count that was told
+        self.holds = False  # new messages back
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -101,7 +102,7 @@ class View:
 
     def _tell_new(self, news: News, columns: Columns) -> None:
         first = bisect_left(columns.uid, self._high + 1)
-        if first == len(columns):
+        if first == len(columns) or self.holds:
             return
         self.uids.extend(columns.uid[first:])
         self._flags.extend(columns.flags[first:])
