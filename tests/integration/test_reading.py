@@ -1,4 +1,4 @@
-"""mutt and neomutt over IMAP: keys on a terminal, and what they did to the mailboxes."""
+"""mutt, neomutt and alpine over IMAP: keys on a terminal, and what they did to the mailboxes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ set crypt_use_gpgme=no editor="{editor}" autoedit=yes abort_unmodified=no
 """
 
 
-def on_a_terminal(command: list[str], office: PostOffice, home: Path) -> None:
-    """Run a program on a terminal of its own until it ends."""
+def on_a_terminal(command: list[str], office: PostOffice, home: Path, *steps: tuple[bytes, bytes]) -> None:
+    """Run a program on a terminal of its own until it ends; each step is what it shows, and what is typed then."""
     office.give(home)
     pid, terminal = pty.fork()
     if not pid:
@@ -39,11 +39,14 @@ def on_a_terminal(command: list[str], office: PostOffice, home: Path) -> None:
         os.environ.clear()
         os.environ.update(HOME=str(home), TERM="vt100", LINES="24", COLUMNS="80", LC_ALL="C", PATH=path)
         os.execv(command[0], command)
-    shown, end = b"", time.monotonic() + SECONDS
+    shown, end, left = b"", time.monotonic() + SECONDS, list(steps)
     try:
         while time.monotonic() < end:
             if select.select([terminal], [], [], 1)[0]:
                 shown += os.read(terminal, 65536)
+            while left and left[0][0] in shown:
+                os.write(terminal, left[0][1])
+                shown = shown.partition(left.pop(0)[0])[2]
     except OSError:
         pass  # it has ended
     finally:
@@ -51,7 +54,7 @@ def on_a_terminal(command: list[str], office: PostOffice, home: Path) -> None:
         if time.monotonic() >= end:
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-    assert status == 0, shown[-3000:]
+    assert status == 0 and not left, (left, shown[-3000:])
 
 
 def editor(home: Path) -> Path:
@@ -122,3 +125,24 @@ def test_mutt_hears_of_new_mail(office, mutt):
     mutt("<last-entry><flag-message><first-entry><clear-flag>!<quit>")
     assert office.mails() == [*CORPUS, mail("new")]
     assert "F" in office.flags()["new"] and "F" not in office.flags()["plain"]
+
+
+ALPINE = """feature-list=quit-without-confirm,expunge-without-confirm
+last-version-used=6.26
+"""
+
+
+def test_alpine(office):
+    """It removes the message that it starts on."""
+    office.fill()
+    home = office.home()
+    (home / "pinerc").write_text(ALPINE)
+    box = f"{{localhost:{office.imaps}/ssl/novalidate-cert/user={USER}}}INBOX"
+    command = [need("alpine"), "-i", "-d", "0", "-nowrite_password_cache", "-p", str(home / "pinerc"), "-f", box]
+    on_a_terminal(
+        command, office, home,
+        (b"ENTER PASSWORD", PASSWORD.encode() + b"\r"), (b"Preserve", b"n"), (b"opened with 8", b"d"),
+        (b"marked for deletion", b"x"), (b"xpunge 1 message", b"y"), (b"xpunged", b"q"),
+    )  # fmt: skip
+    left = office.mails()
+    assert len(left) == len(CORPUS) - 1 and left == [text for text in CORPUS if text in left]
