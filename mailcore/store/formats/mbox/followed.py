@@ -235,7 +235,10 @@ class Followed(Mailbox):
             return True
         for _ in range(TRIES):
             base = self._known()
-            stamp, believed = self._file.settled_stamp()
+            former, now = Facts(base.facts), self._file.stamp()
+            if not scanning and former.stamp != now:
+                return False
+            stamp, believed = self._file.settled_stamp(known=former.ino == now[0] and former.size < now[1])
             compared = self._compared(base, stamp, believed, thorough, scanning, brief)
             if compared is None:
                 return False

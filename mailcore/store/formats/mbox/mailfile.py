@@ -203,10 +203,11 @@ class MailFile:
             return NOWHERE
         return status.st_ino, status.st_size, status.st_mtime_ns
 
-    def settled_stamp(self) -> tuple[Stamp, bool]:
+    def settled_stamp(self, known: bool = False) -> tuple[Stamp, bool]:
         """The stamp, once no later write could have the same; False if that takes too long to wait for.
 
-        The caller holds a lock, so it is others without locks that this is about.
+        The caller holds a lock, so it is others without locks that this is about.  Who holds all locks of a
+        mailbox that is `known` need not wait: it gets a time of its own, before it is read.
         """
         stamp = self.stamp()
         age = time_ns() - stamp[2]
@@ -215,9 +216,16 @@ class MailFile:
         if age < 0 or (stamp[2] % 1_000_000_000 == 0 and age < COARSE_GRAIN_NS):
             return stamp, False
         if age < GRAIN_NS:
+            if known and self._locks.exclusive and (own := self._dated(stamp, self._has_new_mail())):
+                return own, True
             sleep((GRAIN_NS - age) / 1e9)
             return self.stamp(), True
         return stamp, True
+
+    def _has_new_mail(self) -> bool:
+        """What shells call so."""
+        status = os.fstat(self.fd)
+        return status.st_atime_ns <= status.st_mtime_ns
 
     def wait_for_settling(self) -> bool:
         """Wait until a time of whole seconds can be believed; False if that will not be."""
@@ -227,7 +235,12 @@ class MailFile:
         return True
 
     def wrote(self, before: Stamp, new_mail: bool = False) -> tuple[Stamp, bool]:
-        """Give the file a time of its own after we wrote: no write of others can have the same.
+        """Give the file a time of its own after we wrote: no write of others can have the same."""
+        own = self._dated(before, new_mail)
+        return (own, True) if own else self.settled_stamp()
+
+    def _dated(self, before: Stamp, new_mail: bool) -> Stamp | None:
+        """Set a time that differs from the one before; None if we may not, or the file system has no such times.
 
         Two seconds ago is a time that the kernel gives to nobody any more.  Shells call it new
         mail when atime is before mtime, so that is said only if there is some.  No time is of
@@ -241,11 +254,11 @@ class MailFile:
                 files.set_times(self.fd, moment + (-1_000_000_000 if new_mail else 1_000_000_000), moment)
                 stamp = self.stamp()
                 if stamp[2] != before[2]:
-                    return stamp, True
+                    return stamp
                 moment = before[2] + COARSE_GRAIN_NS  # a file system that counts seconds
         except OSError:
             pass  # not the owner: the kernel's own time has to do
-        return self.settled_stamp()
+        return None
 
     def read(self, octets: int, offset: int) -> bytes:
         """A span that must be there."""

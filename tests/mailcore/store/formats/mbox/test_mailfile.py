@@ -87,9 +87,24 @@ def test_a_delivery_after_us_has_not_to_sleep(file):
             assert os.fstat(file.fd).st_atime < now
 
 
-def test_young_files_are_waited_for(file):
+def test_who_holds_all_locks_gives_a_young_file_a_time_of_its_own(file, monkeypatch):
     file.make()
     with file.held(True):
+        os.pwrite(file.fd, b"x", 0)
+        monkeypatch.setattr(mailfile, "sleep", None)
+        stamp, believed = file.settled_stamp(known=True)
+        assert believed and time.time_ns() - stamp[2] >= mailfile.GRAIN_NS
+        assert os.fstat(file.fd).st_atime < os.fstat(file.fd).st_mtime, "it is new mail still"
+        os.utime(file.fd)
+        later = time.time_ns() + 1_000_000
+        os.utime(file.fd, ns=(later, later - 1_000_000))
+        assert file.settled_stamp(known=True)[1]
+        assert os.fstat(file.fd).st_atime >= os.fstat(file.fd).st_mtime, "it has been read"
+
+
+def test_young_files_are_waited_for(file):
+    file.make()
+    with file.held(False):
         os.pwrite(file.fd, b"x", 0)
         stamp, believed = file.settled_stamp()
         assert believed and time.time_ns() - stamp[2] >= mailfile.GRAIN_NS
