@@ -50,8 +50,9 @@ def by_uid(session: Session, args: Args) -> list[Place]:
 
 @command("CHECK")
 def check(session: Session, args: Args) -> None:
-    """A checkpoint (RFC 3501 §6.4.1): nothing to do, as all that was said to be done is on the disk."""
+    """A checkpoint (RFC 3501 §6.4.1): all that was said to be done is on the disk; now other programs can see it."""
     args.end()
+    session.box.checkpoint()
 
 
 @command("CLOSE", silent=True)

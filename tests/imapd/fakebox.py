@@ -187,6 +187,9 @@ class FakeBox(Mailbox):
         self._changed.clear()
         return told
 
+    def checkpoint(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 

@@ -131,7 +131,11 @@ class View:
         self._flags, self._words = flags[:], words[:]
 
     def knows(self, columns: Columns, rows: list[int]) -> None:
-        """What the session itself changed is no news to it."""
+        """What the session itself changed is no news to it; rows ascend."""
+        if rows and rows[-1] - rows[0] + 1 == len(rows) and columns.uid == self.uids:
+            run = slice(rows[0], rows[-1] + 1)
+            self._flags[run], self._words[run] = columns.flags[run], columns.words[run]
+            return
         for row in rows:
             index = self.index(columns.uid[row])
             if index >= 0:

@@ -137,7 +137,10 @@ def _may_tear(old: bytes, patch: tuple[int, int, bytes]) -> bool:
     if edge >= len(data):
         return False
     start, end = data.rfind(b"\n", 0, edge) + 1, data.find(b"\n", edge)
-    return old[start:edge] != data[start:edge] and old[edge:end] != data[edge:end]
+    if old[start:edge] == data[start:edge] or old[edge:end] == data[edge:end]:
+        return False
+    halves = old[start:edge] + data[edge:end], data[start:edge] + old[edge:end]
+    return not all(block.is_between(old[start:end], half, data[start:end]) for half in halves)
 
 
 def _plans(patches: Patches) -> Iterator[rewrite.Plan]:
@@ -168,6 +171,11 @@ def unfiled(record: Record) -> list[int]:
         if (columns.flags[row] != columns.filed[row] or columns.words[row] != columns.filed_words[row])
         and columns.block_octets[row] != NEVER
     ]
+
+
+def noted(record: Record) -> list[int]:
+    """Those of them for which the file has a place."""
+    return [row for row in unfiled(record) if 0 < record.columns.block_octets[row] < NEVER]
 
 
 def unbased(record: Record, facts: Facts) -> bool:

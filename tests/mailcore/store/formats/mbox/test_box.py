@@ -115,6 +115,59 @@ def test_flags_lie_in_the_file_when_store_returns(spool, agrees):
     agrees(box)
 
 
+def test_flags_of_many_are_noted_and_go_into_the_file_later(spool, agrees):
+    spool.fill("a", "b", "c")
+    spool.open().close()
+    vars(spool.settings)["flags_at_once"] = 1
+    box, other = spool.open(), spool.open()
+    before = spool.path.read_bytes()
+    box.store([1, 2, 3], "+", ["\\Flagged", "$K"])
+    assert spool.path.read_bytes() == before
+    other.refresh()
+    assert other.news().changed == [1, 2, 3] and other.flags(2) == {"\\Flagged", "$K"}, "others are told at once"
+    agrees(box)
+    other.store([2], "-", ["\\Flagged"])
+    assert b"X-Status: F" not in spool.path.read_bytes()
+    box.refresh()
+    box.checkpoint()
+    assert spool.path.read_bytes().count(b"X-Status: F") == 2
+    assert spool.path.read_bytes().count(b"X-Keywords: $K") == 3
+    agrees(box)
+    box.store([1, 2], "+", ["\\Seen"])
+    assert spool.path.read_bytes().count(b"Status: RO") == 0
+    box.close()
+    assert spool.path.read_bytes().count(b"Status: RO") == 2
+    agrees(spool.open())
+
+
+def test_what_is_noted_outlives_the_session(spool, agrees):
+    """Killed before the file has it; meanwhile another program sets a flag and mail comes."""
+    vars(spool.settings)["flags_at_once"] = 0
+    spool.fill("a", "b")
+    spool.open().close()
+    box = spool.open()
+    box.store([1, 2], "+", ["\\Deleted"])
+    box._opened = False  # so that it closes nothing
+    flagged = spool.path.read_bytes().replace(b"X-Status:     ", b"X-Status: F   ", 1)
+    spool.path.write_bytes(flagged + spool.message("c"))
+    again = spool.open()
+    assert {"\\Flagged", "\\Deleted"} <= again.flags(1)
+    assert "\\Deleted" in again.flags(2)
+    again.close()
+    assert spool.path.read_bytes().count(b"X-Status: D") == 2
+    agrees(spool.open())
+
+
+def test_without_an_index_nothing_is_noted(spool, monkeypatch):
+    vars(spool.settings)["flags_at_once"] = 0
+    spool.fill("a")
+    box = spool.open()
+    monkeypatch.setattr(box._index, "_asked", lambda question, otherwise: otherwise)
+    monkeypatch.setattr(box._index, "_broken", True)
+    box.store([1], "+", ["\\Flagged"])
+    assert b"X-Status: F" in spool.path.read_bytes()
+
+
 def test_many_keywords_make_room(spool, agrees, subjects):
     spool.fill("a", "b", "c")
     box = spool.open()
