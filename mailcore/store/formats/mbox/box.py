@@ -236,15 +236,20 @@ class Box(Messages, Numbered):
         size = before[1]
         record = identity.follower(self._record)
         facts = Facts(record.facts)
-        order = record.columns.file_order()
-        last = order[-1] if len(order) else -1
         plan = rewrite.Plan(size, size)
-        plan.pieces.append(self._separation(size))
-        mine = self._laid_down(plan, record, messages, not len(order) and not facts.internal_end)
+        separation = self._separation(size)
+        plan.pieces.append(separation)
+        last, begin = self._last(record) if separation else (-1, size)
+        empty = not len(record.columns) and not facts.internal_end
+        if empty:
+            begin = 0
+        mine = self._laid_down(plan, record, messages, empty)
+        base = Writing(self._file, record, facts).base()
+        if base and facts.base_offset + len(base) <= size - journal.PREFIX_OCTETS:
+            plan.beside.append((facts.base_offset, base))
+            facts.base_says(record)
         try:
-            end = journal.perform(self._file.fd, self.path, plan, self._index.home)
-            begin = record.columns.start[last] if last >= 0 else facts.internal_end and size
-            found = scan(self._file.fd, begin, end)
+            found = scan(self._file.fd, begin, self._file.perform(plan))
             merged = identity.merge_tail(record, found, last, self._trust, mine) if found else None
             if found is None or merged is None:
                 raise DiskError(detail="what was appended is not what is found there")
@@ -264,6 +269,12 @@ class Box(Messages, Numbered):
             self._facts.believed = 0
         self._fresh = True
         return [uid for uid, _, _ in mine]
+
+    @staticmethod
+    def _last(record: Record) -> tuple[int, int]:
+        """The row of the message that is the last in the file, and where it starts; -1 and 0 if there is none."""
+        start = max(record.columns.start, default=0)
+        return (record.columns.start.index(start) if len(record.columns) else -1), start
 
     def _separation(self, size: int) -> bytes:
         """What is missing at the end of the file before a separator."""

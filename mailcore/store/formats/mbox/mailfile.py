@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailcore.settings import Settings
+    from mailcore.store.formats.mbox.rewrite import Plan
 
     Stamp = tuple[int, int, int]  # inode, size, mtime_ns
 
@@ -49,7 +50,7 @@ class Held:
 class MailFile:
     """A mail file as one session has it open."""
 
-    __slots__ = ("_ignored", "_locks", "_recovered", "_remote", "_settings", "fd", "home", "path", "writable")
+    __slots__ = ("_ignored", "_locks", "_recovered", "_remote", "_settings", "_spare", "fd", "home", "path", "writable")
 
     def __init__(self, path: str, settings: Settings, writable: bool, home: str) -> None:
         self.path = path
@@ -60,6 +61,7 @@ class MailFile:
         self._locks = Locks(path, settings)
         self._ignored: set[tuple[str, int, int]] = set()  # journals that are not ours to finish
         self._remote = False  # on NFS: what stat says there may be a minute old
+        self._spare = journal.Spare()
         self._recovered: Stamp = NOWHERE  # no journal was there when the file looked like this
 
     def held(self, exclusive: bool, seconds: float | None = None) -> Held:
@@ -142,7 +144,12 @@ class MailFile:
             except FileExistsError:
                 pass
 
+    def perform(self, plan: Plan) -> int:
+        """Change the file as planned; its new size.  All locks are held."""
+        return journal.perform(self.fd, self.path, plan, self.home, self._spare)
+
     def close(self) -> None:
+        self._spare.close()
         fd, self.fd = self.fd, -1
         if fd >= 0:
             files.close(fd)
@@ -156,7 +163,8 @@ class MailFile:
         stamp = self.stamp()
         if stamp == self._recovered and not exclusive:  # who writes must see one that had not begun, too
             return False
-        names = [name for name in journal.pending(self.home, stamp[0]) if journal.mark(name) not in self._ignored]
+        names = journal.pending(self.home, stamp[0], self._spare)
+        names = [name for name in names if journal.mark(name) not in self._ignored]
         if not names:
             self._recovered = stamp
             return False

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 class Plan:
     """A change of the end of a file."""
 
-    __slots__ = ("first", "old_end", "pieces")
+    __slots__ = ("beside", "first", "old_end", "pieces")
 
     def __init__(self, first: int, old_end: int) -> None:
         self.first = first
         self.old_end = old_end
         self.pieces: list[Any] = []
+        self.beside: list[tuple[int, bytes]] = []  # offset and bytes, written too: no harm if they are not
 
     def __str__(self) -> str:
         pieces = ", ".join(

@@ -45,7 +45,7 @@ class Writing:
             former = [(row, offset, files.read(self.file.fd, len(data), offset)) for row, offset, data in patches]
             torn = [new for old, new in zip(former, patches, strict=True) if _may_tear(old[2], new)]
             for plan in _plans(torn):
-                journal.perform(self.file.fd, self.file.path, plan, self.file.home)
+                self.file.perform(plan)
             try:
                 self._put(patches)
                 self.put_base()
@@ -101,7 +101,7 @@ class Writing:
             names = [name.encode() for name in record.keywords]
             change.base = block.write_base(record.uid_validity, record.uid_next - 1, names)
         plan, record.columns = change.planned(place, order)
-        journal.perform(self.file.fd, self.file.path, plan, self.file.home)
+        self.file.perform(plan)
         if place or facts.internal_end:
             return
         facts.no_base()
@@ -114,20 +114,24 @@ class Writing:
 
         The index has what it says, so it may be late: an error here is no error of the command.
         """
+        data = self.base()
+        try:
+            if data is not None:
+                files.write(self.file.fd, data, self.facts.base_offset)
+                self.facts.base_says(self.record)  # keywords as good as it can, see unbased
+        except OSError as error:
+            log.error(f"{log.clean(self.file.path)}: {error.strerror}")
+
+    def base(self) -> bytes | None:
+        """The X-IMAPbase line as it should be; None if it is so, or has no place."""
         record, facts = self.record, self.facts
         if facts.base_offset < 0 or facts.base_is_right(record):
-            return
+            return None
         name = b"X-IMAP" if facts.internal_end else b"X-IMAPbase"
         keywords = [keyword.encode() for keyword in record.keywords]
         last, room = record.uid_next - 1, facts.base_octets
         data = block.write_base(record.uid_validity, last, keywords, room, name)
-        data = data or block.write_base(record.uid_validity, last, [], room, name)  # until it is written anew
-        try:
-            if data is not None:
-                files.write(self.file.fd, data, facts.base_offset)
-                facts.base_says(record)  # keywords as good as it can, see unbased
-        except OSError as error:
-            log.error(f"{log.clean(self.file.path)}: {error.strerror}")
+        return data or block.write_base(record.uid_validity, last, [], room, name)  # until it is written anew
 
 
 def _may_tear(old: bytes, patch: tuple[int, int, bytes]) -> bool:

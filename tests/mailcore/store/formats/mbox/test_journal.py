@@ -290,7 +290,7 @@ def test_a_full_disk_changes_nothing(spool, monkeypatch, scenario, number, agree
                 break
             except OutOfSpace:
                 pass
-        assert not list(state_of(spool).glob("*.journal"))
+        assert not journal.pending(str(state_of(spool)), os.stat(spool.path).st_ino)
         assert spool.path.read_bytes() == before
         box.refresh()
         assert not box.news()
@@ -411,7 +411,7 @@ def test_a_journal_that_does_not_fit_any_more_is_put_aside(spool, monkeypatch, s
     spool.path.write_bytes(spool.message("other") + spool.message("mail", BIG))
     box = spool.open()
     assert subjects(box) == ["other", "mail"]
-    assert not name.exists()
+    assert not journal.pending(str(state_of(spool)), os.stat(spool.path).st_ino)
     assert list(state_of(spool).glob("*.misfit"))
 
 
