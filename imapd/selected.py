@@ -237,11 +237,7 @@ def uid_copy(session: Session, args: Args) -> Done:
 
 def _copy(session: Session, args: Args, places: Sequence[Place]) -> Done:
     target = destination(session, args)
-    try:
-        pairs = session.box.copy(within(session.box.uids, places), target)
-        return Done(code=copied(target, pairs))
-    finally:
-        leave(session, target)
+    return Done(code=copied(target, session.box.copy(within(session.box.uids, places), target)))
 
 
 def destination(session: Session, args: Args) -> Mailbox:
@@ -251,11 +247,6 @@ def destination(session: Session, args: Args) -> Mailbox:
     if session.has_selected(name) and not session.box.readonly:
         return session.box  # type: ignore[no-any-return]
     return incoming.another(session, name)
-
-
-def leave(session: Session, target: Mailbox) -> None:
-    if target is not session.box:
-        target.close()
 
 
 def copied(target: Mailbox, pairs: Sequence[tuple[int, int]]) -> str:

@@ -42,15 +42,17 @@ class Box(Messages, Numbered):
     """One session's view of an mbox."""
 
     def __init__(
-        self, path: str, name: str, settings: Settings, readonly: bool, inbox: bool, index: Index, user: str
-    ) -> None:
-        super().__init__(path, name, settings, readonly, inbox, index, user)
+        self, path: str, name: str, settings: Settings, readonly: bool, inbox: bool, index: Index, user: str,
+        visiting: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(path, name, settings, readonly, inbox, index, user, visiting)
         try:
             self._heal()
             self._look(True)
             self._opened = True
-            self._settle_soon()
-            self.news()
+            if not visiting:
+                self._settle_soon()
+                self.news()
         except BaseException:
             self._file.close()
             raise
@@ -267,7 +269,7 @@ class Box(Messages, Numbered):
         self._adopt(record, facts)
         if not saved:
             self._facts.believed = 0
-        self._fresh = True
+        self._fresh = not self._visiting
         return [uid for uid, _, _ in mine]
 
     @staticmethod

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from mailcore.errors import Expunged, NoSuchMailbox, NotAMailbox, ReadOnly
+from mailcore.store.formats.mbox.box import Box
 from mailcore.store.mailbox import Incoming
 
 # --- opening and reading -----------------------------------------------------------------
@@ -284,6 +285,31 @@ def test_append_separates_itself(spool, agrees, subjects, end):
     assert subjects(box) == ["a", "b"]
     assert list(box.uids) == [1, 2]
     agrees(box)
+
+
+def test_who_brings_messages_sees_none(spool, subjects, agrees):
+    """They stay \\Recent for who looks at them; others may deliver in between, or put another file there."""
+    spool.fill("a")
+    visitor = Box(str(spool.path), "INBOX", spool.settings, False, True, spool.index(), "fred", visiting=True)
+    assert visitor.append([Incoming(b"Subject: b\n\n")]) == [2]
+    spool.deliver(spool.message("c"))
+    assert visitor.append([Incoming(b"Subject: d\n\n")]) == [4]
+    agrees(visitor)
+    box = spool.open()
+    assert subjects(box) == ["a", "b", "c", "d"] and box.recent == 4
+    assert visitor.append([Incoming(b"Subject: e\n\n", ["\\Seen"])]) == [5]
+    box.refresh()
+    assert box.news().recent == 5
+    box.close()
+    spool.path.unlink()
+    spool.fill("x")
+    again = spool.open()
+    assert visitor.append([Incoming(b"Subject: y\n\n")]) == [7]
+    again.refresh()
+    again.news()
+    assert subjects(again) == ["x", "y"]
+    visitor.close()
+    agrees(again)
 
 
 def test_copy_and_move(spool, tmp_path, agrees, subjects):

@@ -407,7 +407,7 @@ def test_a_journal_of_another_host_is_left_alone(spool, monkeypatch, subjects):
 
 
 def test_a_journal_that_does_not_fit_any_more_is_put_aside(spool, monkeypatch, subjects):
-    name = left_journal(spool, monkeypatch)
+    left_journal(spool, monkeypatch)
     spool.path.write_bytes(spool.message("other") + spool.message("mail", BIG))
     box = spool.open()
     assert subjects(box) == ["other", "mail"]
