@@ -179,28 +179,38 @@ def _is_between(fd: int, journal: int, redo: Redo) -> bool:
     return True
 
 
+_host = b""
+
+
 def this_host() -> bytes:
     """Sixteen octets that name this machine."""
-    try:
-        with open("/etc/machine-id", "rb") as file:
-            name = file.read(64).strip()
-    except OSError:
-        name = b""
-    return blake2b(name + b"\n" + os.uname().nodename.encode(), digest_size=16).digest()
+    global _host
+    if not _host:
+        try:
+            with open("/etc/machine-id", "rb") as file:
+                name = file.read(64).strip()
+        except OSError:
+            name = b""
+        _host = blake2b(name + b"\n" + os.uname().nodename.encode(), digest_size=16).digest()
+    return _host
 
 
 # --- performing ------------------------------------------------------------------------
 
 
-def perform(fd: int, path: str, plan: Plan, home: str, spare: Spare | None = None) -> int:
+def perform(
+    fd: int, path: str, plan: Plan, home: str, spare: Spare | None = None, clean: bool = False
+) -> int:
     """Change the file as planned; its new size.
 
     An error before the file is touched leaves it as it was; one later leaves the journal, and
-    the next opener finishes.  A `spare` journal is written over, and kept.
+    the next opener finishes.  A `spare` journal is written over, and kept.  Is the file `clean`,
+    then all that is in it is on the disk.
     """
     status = os.fstat(fd)
-    with files.Judge("mail file"):
-        files.sync_data(fd)  # the journal is made for what is on the disk, whoever wrote it
+    if not clean:
+        with files.Judge("mail file"):
+            files.sync_data(fd)  # the journal is made for what is on the disk, whoever wrote it
     with files.Judge("journal"):
         name, journal = spare.taken(home, status) if spare else ("", -1)
         new = not name

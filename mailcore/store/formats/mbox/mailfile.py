@@ -50,7 +50,10 @@ class Held:
 class MailFile:
     """A mail file as one session has it open."""
 
-    __slots__ = ("_ignored", "_locks", "_recovered", "_remote", "_settings", "_spare", "fd", "home", "path", "writable")
+    __slots__ = (
+        "_dirty", "_ignored", "_left", "_locks", "_recovered", "_remote", "_settings", "_spare", "fd", "home", "path",
+        "writable",
+    )  # fmt: skip
 
     def __init__(self, path: str, settings: Settings, writable: bool, home: str) -> None:
         self.path = path
@@ -62,6 +65,8 @@ class MailFile:
         self._ignored: set[tuple[str, int, int]] = set()  # journals that are not ours to finish
         self._remote = False  # on NFS: what stat says there may be a minute old
         self._spare = journal.Spare()
+        self._dirty = True  # something of ours may not be on the disk
+        self._left: Stamp = NOWHERE  # how we left the file
         self._recovered: Stamp = NOWHERE  # no journal was there when the file looked like this
 
     def held(self, exclusive: bool, seconds: float | None = None) -> Held:
@@ -146,7 +151,16 @@ class MailFile:
 
     def perform(self, plan: Plan) -> int:
         """Change the file as planned; its new size.  All locks are held."""
-        return journal.perform(self.fd, self.path, plan, self.home, self._spare)
+        clean = not self._dirty and self.stamp() == self._left
+        self._dirty = True
+        size = journal.perform(self.fd, self.path, plan, self.home, self._spare, clean)
+        self._dirty = False
+        return size
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Write over what is there.  Raises OSError."""
+        self._dirty = True
+        files.write(self.fd, data, offset)
 
     def close(self) -> None:
         self._spare.close()
@@ -245,7 +259,10 @@ class MailFile:
     def wrote(self, before: Stamp, new_mail: bool = False) -> tuple[Stamp, bool]:
         """Give the file a time of its own after we wrote: no write of others can have the same."""
         own = self._dated(before, new_mail)
-        return (own, True) if own else self.settled_stamp()
+        if own:
+            self._left = own
+            return own, True
+        return self.settled_stamp()
 
     def _dated(self, before: Stamp, new_mail: bool) -> Stamp | None:
         """Set a time that differs from the one before; None if we may not, or the file system has no such times.

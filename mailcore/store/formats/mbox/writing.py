@@ -57,7 +57,7 @@ class Writing:
 
     def _put(self, patches: Patches) -> None:
         for _, offset, data in patches:
-            files.write(self.file.fd, data, offset)
+            self.file.write(data, offset)
 
     def _in_place(self, rows: list[int]) -> tuple[Patches, int | None]:
         """Writes of the same length, and the offset from which the file has to be written anew."""
@@ -117,7 +117,7 @@ class Writing:
         data = self.base()
         try:
             if data is not None:
-                files.write(self.file.fd, data, self.facts.base_offset)
+                self.file.write(data, self.facts.base_offset)
                 self.facts.base_says(self.record)  # keywords as good as it can, see unbased
         except OSError as error:
             log.error(f"{log.clean(self.file.path)}: {error.strerror}")
