@@ -137,12 +137,14 @@ def _sectors(fd: int, start: int, end: int) -> array[int]:
     """A sum for each sector of a span, by which it is known again whether it was written over."""
     sums = array("I")
     while start < end:
-        data = memoryview(files.read(fd, min(end, start - start % SECTOR_OCTETS + files.COPY_OCTETS) - start, start))
+        data = files.read(fd, min(end, start - start % SECTOR_OCTETS + files.COPY_OCTETS) - start, start)
         if not data:
             raise OSError(EIO, "file is shorter than it was")
-        edge = SECTOR_OCTETS - start % SECTOR_OCTETS
-        sums.append(crc32(data[:edge]))
-        sums.extend(crc32(data[place : place + SECTOR_OCTETS]) for place in range(edge, len(data), SECTOR_OCTETS))
+        edge = (-start) % SECTOR_OCTETS
+        whole, rest = divmod(max(0, len(data) - edge), SECTOR_OCTETS)
+        # cut by struct: 200 000 slices of a hundred megabytes take longer than their sums
+        cut = Struct(f"{min(edge, len(data))}s" * (edge > 0) + f"{SECTOR_OCTETS}s" * whole + f"{rest}s" * (rest > 0))
+        sums.extend(map(crc32, cut.unpack(data)))
         start += len(data)
     return sums
 

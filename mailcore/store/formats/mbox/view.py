@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from itertools import compress
 
 from mailcore.store.formats.mbox.flags import VISIBLE
 from mailcore.store.mailbox import News
@@ -97,7 +98,7 @@ class View:
         for index in gone:
             keep[index] = 0
         for column in (self.uids, self._flags, self._words):
-            column[:] = array(column.typecode, [value for value, kept in zip(column, keep, strict=True) if kept])
+            column[:] = array(column.typecode, compress(column, keep))
         self._recent = self.count_recent()
 
     def _tell_new(self, news: News, columns: Columns) -> None:
