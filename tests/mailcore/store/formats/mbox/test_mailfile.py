@@ -10,7 +10,8 @@ import pytest
 
 from mailcore.errors import InUse, ReadOnly
 from mailcore.settings import Settings
-from mailcore.store.formats.mbox import mailfile
+from mailcore.store import files
+from mailcore.store.formats.mbox import mailfile, rewrite
 from mailcore.store.formats.mbox.mailfile import NOWHERE, MailFile
 
 
@@ -132,3 +133,26 @@ def test_a_stale_handle_is_opened_anew(file, monkeypatch):
     monkeypatch.setattr(mailfile.os, "fstat", fstat)
     with file.held(True) as there:
         assert there and len(calls) > 1
+
+
+def test_what_nobody_touched_since_our_sync_is_not_synced_again(file, monkeypatch, tmp_path):
+    synced = []
+    monkeypatch.setattr(files, "sync_data", lambda fd: synced.append(fd == file.fd))
+
+    def change() -> bool:
+        plan = rewrite.Plan(file.stamp()[1], file.stamp()[1])
+        plan.pieces.append(b"more")
+        before = file.stamp()
+        synced.clear()
+        file.perform(plan)
+        file.wrote(before)
+        return any(synced)
+
+    file.make()
+    with file.held(True):
+        assert change() and not change()
+        os.pwrite(file.fd, b"others", 0)
+        assert change() and not change()
+        file.write(b"ours", 0)
+        file.wrote(file.stamp())
+        assert change()
