@@ -8,7 +8,8 @@ what is written (rewrite.py).  The caller holds the exclusive locks of the mail 
    synced.  Up to here nothing was begun, a journal that is not whole is thrown away.
 2. The file is made longer, if it must be, with real space: a full disk strikes now, and all is
    as before.  Then the bytes are copied from the journal into place, the file is cut, synced.
-3. The journal is removed, the directory synced.
+3. The journal is removed, the directory synced; or it is made void, synced, and kept for the session's
+   next change (Spare).
 
 In place, because delivery agents wait for their lock on this inode: a file renamed over it
 would get their mail into a file without a name.
