@@ -28,7 +28,7 @@ def test_a_disk_that_is_full():
 
 
 # Found by a campaign once, mended, and not to come back.
-SEEDS = [(5, 128), (9, 103), (12, 59), (5, 148), (112, 140), (10, 84)]
+SEEDS = [(39, 300), (5, 128), (9, 103), (12, 59), (5, 148), (112, 140), (10, 84)]
 
 
 @pytest.mark.parametrize("seed", sorted({seed for seed, _ in SEEDS}))

@@ -22,7 +22,7 @@ from mailcore.store.formats.mbox.messages import Messages
 from mailcore.store.formats.mbox.numbered import Numbered
 from mailcore.store.formats.mbox.scan import NEVER, scan
 from mailcore.store.formats.mbox.stored import Stored
-from mailcore.store.formats.mbox.writing import Writing, noted, unbased, unfiled
+from mailcore.store.formats.mbox.writing import Writing, knows_alone, noted, unbased, unfiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,21 +141,24 @@ class Box(Messages, Numbered):
     ) -> None:
         """Bring `rows` of `record` into the file and take `removed` out of it, then adopt the record.
 
-        The exclusive lock is held and the record follows one that agrees with the file.
+        The exclusive lock is held and the record follows one that agrees with the file.  Where the index
+        alone knew flags, it may not say that the file has them before that is so on the disk, nor say
+        afterwards that it has not: what then differs is taken for the change of another program.
         """
         before = self._file.stamp()
         facts = Facts(record.facts)
+        alone = knows_alone(self._record)
         writing = Writing(self._file, record, facts)
         writing.gone.update(removed)
         writing.whole = whole
         try:
-            writing.write(rows, sync and self._settings.fsync)
+            writing.write(rows, (sync or alone) and self._settings.fsync)
         except BaseException:
             self._facts.believed = 0  # whatever was done: look before the next step
             raise
         facts.set_stamp(*self._file.wrote(before))
         record.facts = facts.words()
-        saved = self._index.save(self.path, record)
+        saved = self._index.save(self.path, record, durable=alone and self._settings.fsync)
         self._adopt(record, facts)
         if not saved:
             self._facts.believed = 0

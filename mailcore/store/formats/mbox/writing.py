@@ -11,6 +11,7 @@ from operator import itemgetter
 from mailcore import log
 from mailcore.store import files
 from mailcore.store.formats.mbox import block, identity, journal, rewrite
+from mailcore.store.formats.mbox.flags import VISIBLE
 from mailcore.store.formats.mbox.scan import NEVER
 
 TYPE_CHECKING = False
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from mailcore.store.index import Record
 
     Patches = list[tuple[int, int, bytes]]  # row, offset, bytes of the same length as those there
+
+_VISIBLE = bytes(bits & VISIBLE for bits in range(256))  # for bytes.translate
+
 
 class Writing:
     """One change of a file.  The exclusive lock is held, and `record` follows one that agrees with the file."""
@@ -175,6 +179,13 @@ def unfiled(record: Record) -> list[int]:
         if (columns.flags[row] != columns.filed[row] or columns.words[row] != columns.filed_words[row])
         and columns.block_octets[row] != NEVER
     ]
+
+
+def knows_alone(record: Record) -> bool:
+    """The record has flags that the file has not, or none where the file has some."""
+    columns = record.columns
+    told, filed = (column.tobytes().translate(_VISIBLE) for column in (columns.flags, columns.filed))
+    return told != filed or columns.words != columns.filed_words
 
 
 def noted(record: Record) -> list[int]:

@@ -8,7 +8,9 @@ import time
 import pytest
 
 from mailcore.errors import Expunged, NoSuchMailbox, NotAMailbox, ReadOnly
+from mailcore.store import files
 from mailcore.store.formats.mbox.box import Box
+from mailcore.store.index import Index
 from mailcore.store.mailbox import Incoming
 
 # --- opening and reading -----------------------------------------------------------------
@@ -157,6 +159,36 @@ def test_what_is_noted_outlives_the_session(spool, agrees):
     again.close()
     assert spool.path.read_bytes().count(b"X-Status: D") == 2
     agrees(spool.open())
+
+
+def test_what_only_the_index_knew_is_never_less_sure_afterwards(spool, monkeypatch):
+    """An index from before, or a file from before, would each be taken for a change of somebody else."""
+    vars(spool.settings)["flags_at_once"] = 1
+    spool.fill("a", "b", "c")
+    spool.open().close()
+    steps = []
+    save, sync = Index.save, files.sync
+    monkeypatch.setattr(files, "sync", lambda fd: (steps.append("sync"), sync(fd)))
+    monkeypatch.setattr(
+        Index, "save", lambda index, path, record, durable=False: (
+            steps.append("durable" if durable else "save"), save(index, path, record, durable),
+        )[1],
+    )  # fmt: skip
+    box = spool.open()
+    steps.clear()
+    for flags, uids, wanted in (
+        ("\\Seen", [1], ["sync", "save"]),
+        ("\\Flagged", [1, 2, 3], ["durable"]),
+        ("\\Seen", [2], ["sync", "durable"]),
+    ):
+        box.store(uids, "+", [flags])
+        assert steps == wanted
+        steps.clear()
+    box._settle(False)
+    assert steps == ["sync", "durable"]
+    steps.clear()
+    box.store([1], "-", ["\\Flagged"])
+    assert steps == ["sync", "save"]
 
 
 def test_without_an_index_nothing_is_noted(spool, monkeypatch):
