@@ -95,7 +95,7 @@ def _flags(message: Message) -> Ready:
 
 def _flags_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
     written = FlagLists(box.keywords)
-    return [written[flags] for flags in box.flags_of(uids)]
+    return list(map(written.__getitem__, box.flags_of(uids)))
 
 
 def _rev2_flags(message: Message) -> Ready:
@@ -104,7 +104,7 @@ def _rev2_flags(message: Message) -> Ready:
 
 def _rev2_flags_column(box: Mailbox, uids: Sequence[int]) -> list[bytes]:
     written = FlagLists(box.keywords, recent=False)
-    return [written[flags] for flags in box.flags_of(uids)]
+    return list(map(written.__getitem__, box.flags_of(uids)))
 
 
 class Days(dict[tuple[int, int], tuple[bytes, bytes]]):
@@ -531,7 +531,7 @@ class Answers:
             for index in range(start, stop):
                 yield from self._one(index)
             return
-        yield Ready(b"".join([template % row for row in zip(numbers, *written, strict=True)]))
+        yield Ready(b"".join(map(template.__mod__, zip(numbers, *written, strict=True))))
 
     def _remembered(self, uids: Sequence[int]) -> dict[int, list[bytes]]:
         """The data of each item that may be remembered, by its number; Expunged if a message is gone."""

@@ -143,7 +143,7 @@ def is_mail(session: Session, args: Args, size: int) -> bool:
         if not awaited.mail:
             return False
         session.store.canonical(name)  # CREATE is no way out of a name that cannot be
-        if not session.store.exists(name):
+        if not session.visits(name) and not session.store.exists(name):
             raise NoSuchMailbox from None
         if size == 0 and awaited.whole:
             raise Refusal("Empty message", "CANNOT") from None
@@ -181,15 +181,14 @@ def stored(session: Session, name: str, messages_: list[Incoming]) -> str:
     """Put them into a mailbox, all or none; APPENDUID with their UIDs (RFC 4315 §3, RFC 3502 §5)."""
     if session.has_selected(name) and not session.box.readonly:
         return _stored(session.box, messages_)
-    with another(session, name) as box:
-        return _stored(box, messages_)
+    return _stored(another(session, name), messages_)
 
 
 def another(session: Session, name: str) -> Mailbox:
     """A mailbox to write to that is not the selected one: a client would take a READ-ONLY for that one's."""
-    box = session.store.open(name)
+    box = session.visit(name)
     if box.readonly:
-        box.close()
+        session.end_visit()
         raise NoPermission
     return box
 

@@ -50,8 +50,9 @@ def by_uid(session: Session, args: Args) -> list[Place]:
 
 @command("CHECK")
 def check(session: Session, args: Args) -> None:
-    """A checkpoint (RFC 3501 §6.4.1): nothing to do, as all that was said to be done is on the disk."""
+    """A checkpoint (RFC 3501 §6.4.1): all that was said to be done is on the disk; now other programs can see it."""
     args.end()
+    session.box.checkpoint()
 
 
 @command("CLOSE", silent=True)
@@ -236,11 +237,7 @@ def uid_copy(session: Session, args: Args) -> Done:
 
 def _copy(session: Session, args: Args, places: Sequence[Place]) -> Done:
     target = destination(session, args)
-    try:
-        pairs = session.box.copy(within(session.box.uids, places), target)
-        return Done(code=copied(target, pairs))
-    finally:
-        leave(session, target)
+    return Done(code=copied(target, session.box.copy(within(session.box.uids, places), target)))
 
 
 def destination(session: Session, args: Args) -> Mailbox:
@@ -250,11 +247,6 @@ def destination(session: Session, args: Args) -> Mailbox:
     if session.has_selected(name) and not session.box.readonly:
         return session.box  # type: ignore[no-any-return]
     return incoming.another(session, name)
-
-
-def leave(session: Session, target: Mailbox) -> None:
-    if target is not session.box:
-        target.close()
 
 
 def copied(target: Mailbox, pairs: Sequence[tuple[int, int]]) -> str:

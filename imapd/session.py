@@ -75,6 +75,7 @@ class Session:
         self.store: Store
         self.alerts: alerts.Alerts | None = None
         self.box: Any = None  # the selected Mailbox; handlers of the selected state know that there is one
+        self.visited: Mailbox | None = None  # where the last command brought messages
         self.saved: list[int] = []  # UIDs, by SEARCH RETURN (SAVE) (RFC 5182)
         self.contexts: Any = None  # searches whose results are kept up to date (RFC 5267)
         self.enabled: set[str] = set()  # by ENABLE (RFC 5161)
@@ -107,6 +108,8 @@ class Session:
         failure: MailError | None = None
         done: Done | None = None
         try:
+            if "trycreate" not in command.traits:
+                self.end_visit()
             if "writes" in command.traits and self.box is not None and self.box.readonly:
                 raise ReadOnly
             done = yield from self._voice(command.run(self, self.request.args))
@@ -114,6 +117,7 @@ class Session:
             raise
         except MailError as error:
             failure = error
+            self.end_visit()
         yield from self.alert()
         if self.box is not None and "silent" not in command.traits:
             yield from self.news(expunges="numbers" not in command.traits)
@@ -238,6 +242,21 @@ class Session:
         """Whether that is another way to write the name of the selected mailbox."""
         return self.box is not None and self.box.name == self.store.canonical(name)
 
+    def visit(self, name: str) -> Mailbox:
+        """A mailbox to bring messages to; it stays open while the client goes on bringing some."""
+        if self.visited is None or not self.visits(name):
+            self.end_visit()
+            self.visited = self.store.open(name, visiting=True)
+        return self.visited
+
+    def visits(self, name: str) -> bool:
+        return self.visited is not None and self.visited.name == self.store.canonical(name)
+
+    def end_visit(self) -> None:
+        visited, self.visited = self.visited, None
+        if visited is not None:
+            visited.close()
+
     def select(self, box: Mailbox) -> None:
         """Go to the selected state (RFC 3501 §3.3)."""
         from imapd import selected
@@ -268,6 +287,7 @@ class Session:
     def leave(self) -> None:
         """The session is over, whatever happened; nobody is there to hear of trouble."""
         try:
+            self.end_visit()
             if self.box is not None:
                 self.deselect()
         except MailError as error:

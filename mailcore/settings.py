@@ -37,6 +37,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "expunged_days": (0, "expunged messages can come back for so long (mailcore undelete); 0: they are gone"),
     "expunged_octets": (1024 * MIB, "a user's expunged messages together; the oldest days go first"),
     "fsync": (True, "flag changes too are on the disk before their OK, as mail and its removal always are"),
+    "flags_at_once": (250, "flags of more messages wait in the index for CHECK, IDLE or the end of the session"),
     "hide_dot_files": (True, "LIST shows no name that starts with a dot"),
     "shared_directory": ("", "mailboxes of a group, read only, as #shared/...; empty: there are none"),
     "public_directory": ("", "mailboxes for everybody, read only, as #public/...; empty: there are none"),

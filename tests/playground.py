@@ -103,6 +103,7 @@ class Ground:
         self.index = path / "index"
         for directory in (self.home, self.mail, self.spool, self.index):
             directory.mkdir(parents=True)
+        self.more: dict[str, str] = {}  # settings
         self.user = pwd.getpwuid(os.getuid() or 65534)
 
     def file(self, name: str) -> Path:
@@ -149,6 +150,7 @@ class Ground:
             "cram_md5_file": str(self.path / "cram-md5.pwd"),
             "anonymous_file": "",
             "scram_key_file": str(self.path / "scram-key"),
+            **self.more,
         }
 
     def hand_over(self) -> None:

@@ -28,7 +28,7 @@ def test_a_disk_that_is_full():
 
 
 # Found by a campaign once, mended, and not to come back.
-SEEDS = [(5, 128), (9, 103), (12, 59), (5, 148), (112, 140), (10, 84)]
+SEEDS = [(39, 300), (5, 128), (9, 103), (12, 59), (5, 148), (112, 140), (10, 84)]
 
 
 @pytest.mark.parametrize("seed", sorted({seed for seed, _ in SEEDS}))
@@ -41,7 +41,7 @@ def test_the_campaign_can_fail(monkeypatch):
     """What finds nothing must at least be able to: a journal that is forgotten loses mail."""
     from mailcore.store.formats.mbox import journal
 
-    monkeypatch.setattr(journal, "pending", lambda home, ino: [])
+    monkeypatch.setattr(journal, "pending", lambda *_: [])
     wrong = [wrong for seed in range(3) for wrong in crashes.play_seed(seed, 200).wrong]
     assert len(wrong) > 3 and any("messages, possible" in line or "Error" in line for line in wrong)
 

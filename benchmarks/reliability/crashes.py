@@ -302,6 +302,8 @@ def play_seed(seed: int, states: int = PER_SCENE, tell: Callable[[str], None] | 
     count = Count("crash states")
     random = Random(seed)
     with ground() as spool:
+        if seed % 4 == 3 or seed % 8 == 6:  # all flags are noted in the index first, or those of several messages
+            vars(spool.settings)["flags_at_once"] = int(seed % 4 == 2)
         scene = play(spool, random)
         for number in range(states):
             last = number % (len(scene.steps) + 1)

@@ -174,6 +174,7 @@ def play_seed(seed: int, commands: int = PER_SEED) -> Count:
     path = Path(tempfile.mkdtemp(prefix="mailcore-reliability-", dir=memory()))
     try:
         ground = Ground(path)
+        ground.more = {"flags_at_once": "0"} if seed % 2 else {}
         world = World(ground)
         ground.place("INBOX", b"".join(world.mail(random) for _ in range(12)))
         ground.place("other", b"")

@@ -193,6 +193,7 @@ def play_seed(seed: int, kills: int = PER_SEED) -> Count:
     path = Path(tempfile.mkdtemp(prefix="mailcore-reliability-", dir=memory() if seed % 2 else None))
     try:
         ground = Ground(path)
+        ground.more = {"flags_at_once": "0"} if seed % 2 else {}
         ground.place("INBOX", b"")
         ground.place("other", b"")
         ground.hand_over()

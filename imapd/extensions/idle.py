@@ -1,7 +1,7 @@
 """IDLE: news without being asked (RFC 2177).
 
 The mailbox's files are watched, so a delivery is told at once.  Where the kernel cannot see
-changes (NFS), we look every idle_poll_seconds.
+changes (NFS), we look every idle_poll_seconds.  Who waits has time: what is noted goes into the mailbox.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ def idle(session: Session, args: Args) -> Talk:
     """Tell what happens until the client says DONE (RFC 2177 §3)."""
     args.end()
     yield Ready(b"+ Waiting for DONE\r\n")
+    if session.box is not None:
+        session.box.checkpoint()
     watch = _watch(session)
     nothing = os.eventfd(0, os.EFD_CLOEXEC)  # a descriptor that never speaks, where nothing can be watched
     try:

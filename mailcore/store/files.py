@@ -172,6 +172,15 @@ def sync_directory(path: str) -> None:
         os.close(fd)
 
 
+def claim(fd: int) -> bool:
+    """Take a flock for as long as the file is open, if nobody else has one."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError:
+        return False
+
+
 def create(path: str, mode: int = 0o600) -> int:
     """A new file of our own; FileExistsError if the name is taken."""
     return os.open(path, FLAGS | os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)

@@ -324,6 +324,8 @@ class Index(Database):
     @staticmethod
     def _remember_gone(db: sqlite3.Connection, path: str, record: Record) -> None:
         """Keep which messages went with this save, and forget the oldest if that is too much."""
+        if not record.gone and record.forgotten_modseq != record.highest_modseq:
+            return
         found = db.execute("SELECT id FROM mailbox WHERE path = ?", (path,)).fetchone()
         if found is None:
             return

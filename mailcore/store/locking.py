@@ -49,12 +49,13 @@ class Busy(Exception):
 class Locks:
     """The locks of one mail file; they are all held or none is."""
 
-    __slots__ = ("_dot", "_fd", "_flock", "_nfs", "_settings", "_vulnerable", "path")
+    __slots__ = ("_dot", "_fd", "_flock", "_nfs", "_settings", "_vulnerable", "exclusive", "path")
 
     def __init__(self, path: str, settings: Settings) -> None:
         self.path = path
         self._settings = settings
         self._fd = -1
+        self.exclusive = False
         self._flock = False
         self._dot: Dotlock | None = None
         self._nfs: bool | None = None  # not asked yet
@@ -86,6 +87,7 @@ class Locks:
             self._flock = self._try_flock(fd, exclusive)
             if exclusive:
                 self._dot = self._dotlock()
+                self.exclusive = True
         except BaseException:
             self.release()
             raise
@@ -115,6 +117,7 @@ class Locks:
         """Give back what is held."""
         fd, self._fd = self._fd, -1
         dot, self._dot = self._dot, None
+        self.exclusive = False
         try:
             if dot is not None:
                 dot.release()

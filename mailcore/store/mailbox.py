@@ -310,6 +310,10 @@ class Mailbox:
         """What to watch for changes while idle."""
         raise NotImplementedError
 
+    def checkpoint(self) -> None:
+        """Let other programs see in the mailbox what is only noted so far; no error if that must wait."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """The session leaves the mailbox."""
         raise NotImplementedError

@@ -16,6 +16,7 @@ from __future__ import annotations
 from array import array
 from hashlib import blake2b
 from itertools import compress
+from operator import ne
 from time import time, time_ns
 
 from mailcore.store.columns import Columns
@@ -43,8 +44,11 @@ def stamp(path: str, record: Record) -> None:
         return
     now = min(max(before.highest_modseq + 1, time_ns() // 1000), LAST)
     changed = _carried(before, record)
-    for row in changed:
-        columns.modseq[row] = now
+    if changed and changed[-1] - changed[0] + 1 == len(changed):
+        columns.modseq[changed[0] : changed[-1] + 1] = array("Q", [now]) * len(changed)
+    else:
+        for row in changed:
+            columns.modseq[row] = now
     _dated(columns)
     record.forgotten_modseq, record.object_id = before.forgotten_modseq, before.object_id
     record.highest_modseq = now if changed or record.gone else before.highest_modseq
@@ -77,20 +81,18 @@ def _carried(before: Record, record: Record) -> list[int]:
     if old.uid != new.uid[:count]:
         return list(range(len(new)))  # new messages among old ones: that does not happen
     new.modseq[:count], new.saved[:count] = old.modseq, old.saved
-    changed = set(range(count, len(new)))
     shown, told = (columns.flags.tobytes()[:count].translate(_SHOWN) for columns in (new, old))
-    changed.update(_different(shown, told))
+    changed = _different(shown, told)
     same_words = record.word_sets[: len(before.word_sets)] == before.word_sets
-    if same_words and record.keywords[: len(before.keywords)] == before.keywords:
-        changed.update(_different(new.words[:count], old.words))
-    else:
-        changed.update(range(count))
-    return sorted(changed)
+    if not same_words or record.keywords[: len(before.keywords)] != before.keywords:
+        return list(range(len(new)))
+    words = _different(new.words[:count], old.words)
+    return (sorted({*changed, *words}) if words else changed) + list(range(count, len(new)))
 
 
 def _different(new: Sequence[int], old: Sequence[int]) -> list[int]:
     """Where these two are not the same."""
-    return [] if new == old else [row for row, (one, other) in enumerate(zip(new, old, strict=True)) if one != other]
+    return [] if new == old else list(compress(range(len(new)), map(ne, new, old)))
 
 
 def _dated(columns: Columns) -> None:

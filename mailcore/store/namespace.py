@@ -226,8 +226,11 @@ class Store:
 
     # --- mailboxes ----------------------------------------------------------------------
 
-    def open(self, name: str, readonly: bool = False) -> Mailbox:
-        """This session's view of a mailbox; errors say what is there instead."""
+    def open(self, name: str, readonly: bool = False, visiting: bool = False) -> Mailbox:
+        """This session's view of a mailbox; errors say what is there instead.
+
+        Who is `visiting` brings messages and looks at none, so they stay \\Recent for somebody else.
+        """
         name = self.canonical(name)
         path = self.path_of(name)
         if name == INBOX:
@@ -238,8 +241,9 @@ class Store:
         kind = _format(path) or formats.FORMATS[0]  # the first one says in words what is wrong with the file
         try:
             box: Mailbox = kind.Box(
-                path, name, self.settings, readonly=readonly, inbox=name == INBOX, index=self.index, user=self.user
-            )
+                path, name, self.settings, readonly=readonly, inbox=name == INBOX, index=self.index, user=self.user,
+                visiting=visiting,
+            )  # fmt: skip
         except NotAMailbox as error:
             raise Damaged(error.text, error.detail) if name == INBOX else error from None
         box.room = self.quota.room

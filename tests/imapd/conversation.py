@@ -28,7 +28,7 @@ class FakeStore:
         self.boxes = {box.name: box for box in boxes}
         self.opened: list[tuple[str, bool]] = []
 
-    def open(self, name: str, readonly: bool = False) -> FakeBox:
+    def open(self, name: str, readonly: bool = False, visiting: bool = False) -> FakeBox:
         self.opened.append((name, readonly))
         if name not in self.boxes:
             raise NoSuchMailbox

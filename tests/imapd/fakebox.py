@@ -187,6 +187,9 @@ class FakeBox(Mailbox):
         self._changed.clear()
         return told
 
+    def checkpoint(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 
@@ -197,6 +200,7 @@ class FakeSession:
     def __init__(self, box: FakeBox, *others: FakeBox, **settings: int) -> None:
         self.box: FakeBox | None = box
         self.settings = Settings(**settings)
+        self.visited: FakeBox | None = None
         self.others = {other.name: other for other in others}
         self.store = SimpleNamespace(open=self._open)
         self.request = SimpleNamespace(name="", tag=b"t")
@@ -210,6 +214,14 @@ class FakeSession:
             raise NoSuchMailbox
         self.others[name].closed = False
         return self.others[name]
+
+    def visit(self, name: str) -> FakeBox:
+        self.visited = self._open(name)
+        return self.visited
+
+    def end_visit(self) -> None:
+        if self.visited is not None:
+            self.visited.close()
 
     def has_selected(self, name: str) -> bool:
         return self.box is not None and self.box.name == name
@@ -232,7 +244,11 @@ class FakeSession:
             table, name = selected.uid_command, f"UID {word.decode().upper()}"
         self.request.name = name
         command = table[word.decode().upper()]
-        return _answers(self._run(command, Args((b" " if rest else b"") + rest, literals), name))
+        try:
+            return _answers(self._run(command, Args((b" " if rest else b"") + rest, literals), name))
+        finally:
+            if self.visited is not None:  # session.py keeps it for the next such command
+                self.visited.close()
 
     def _run(self, command, args, name):  # type: ignore[no-untyped-def]
         said: list[bytes] = []

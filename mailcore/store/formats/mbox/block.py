@@ -106,8 +106,7 @@ def read(header: bytes) -> Hidden:
 
 def _take(hidden: Hidden, name: bytes, value: bytes) -> None:
     if name in (b"status", b"x-status"):
-        for letter in value:
-            hidden.bits |= _LETTERS.get(letter, 0)
+        hidden.bits |= _letters(value)
     elif name == b"x-keywords":
         hidden.words += tuple(value.split())
     elif name == b"x-uid":
@@ -116,6 +115,13 @@ def _take(hidden: Hidden, name: bytes, value: bytes) -> None:
         parts = value.split()
         if len(parts) >= 2 and (validity := _number(parts[0])) and parts[1].isdigit():
             hidden.base = (validity, _number(parts[1]), tuple(parts[2:]))
+
+
+def _letters(text: bytes) -> int:
+    bits = 0
+    for letter in text:
+        bits |= _LETTERS.get(letter, 0)
+    return bits
 
 
 def _number(text: bytes) -> int:
@@ -191,6 +197,17 @@ def write_start(bits: int, words: list[bytes], octets: int = 0) -> bytes | None:
 def uid_line(uid: int) -> bytes:
     """The last line of a block."""
     return b"X-UID: %-10d\n" % uid
+
+
+def is_between(old: bytes, line: bytes, new: bytes) -> bool:
+    """Does a line that was written in half say each flag as the old or as the new one does?
+
+    \\Recent counts for nothing: a message may be recent once more.
+    """
+    if not line.startswith((b"Status: ", b"X-Status: ")):
+        return False
+    was, bits, shall = (_letters(text[text.index(b" ") :]) & ~OLD for text in (old, line, new))
+    return not (bits & ~(was | shall) or was & shall & ~bits)
 
 
 def write_base(

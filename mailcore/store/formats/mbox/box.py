@@ -7,6 +7,7 @@ What lives here: opening, changing and closing it.  What does not: the record of
 from __future__ import annotations
 
 import os
+from array import array
 from time import time
 
 from mailcore import log
@@ -21,11 +22,11 @@ from mailcore.store.formats.mbox.messages import Messages
 from mailcore.store.formats.mbox.numbered import Numbered
 from mailcore.store.formats.mbox.scan import NEVER, scan
 from mailcore.store.formats.mbox.stored import Stored
-from mailcore.store.formats.mbox.writing import Writing, unbased, unfiled
+from mailcore.store.formats.mbox.writing import Writing, knows_alone, noted, unbased, unfiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mailcore.settings import Settings
     from mailcore.store.index import Index, Record
@@ -41,15 +42,17 @@ class Box(Messages, Numbered):
     """One session's view of an mbox."""
 
     def __init__(
-        self, path: str, name: str, settings: Settings, readonly: bool, inbox: bool, index: Index, user: str
-    ) -> None:
-        super().__init__(path, name, settings, readonly, inbox, index, user)
+        self, path: str, name: str, settings: Settings, readonly: bool, inbox: bool, index: Index, user: str,
+        visiting: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(path, name, settings, readonly, inbox, index, user, visiting)
         try:
             self._heal()
             self._look(True)
             self._opened = True
-            self._settle_soon()
-            self.news()
+            if not visiting:
+                self._settle_soon()
+                self.news()
         except BaseException:
             self._file.close()
             raise
@@ -84,22 +87,48 @@ class Box(Messages, Numbered):
         self, uids: Iterable[int], change: str, flags: Iterable[str], unchanged_since: int | None = None
     ) -> list[int]:
         self._must_write()
-        wanted = list(uids)
         with self._current():
             record = identity.follower(self._record)
             words = identity.Words(record)
             bits, mask = bits_and_mask(words, flags)
-            rows = [row for uid in wanted if (row := self._row(uid)) >= 0]
-            failed = [uid for uid in wanted if self._row(uid) < 0]
+            rows, failed = self._rows(uids)
             if unchanged_since is not None:
                 numbers = record.columns.modseq
                 failed += [record.columns.uid[row] for row in rows if numbers[row] > unchanged_since]
                 rows = [row for row in rows if numbers[row] <= unchanged_since]
             changed = change_rows(record, words, rows, change, bits, mask)
-            if changed:
+            if changed and (len(changed) <= self._settings.flags_at_once or not self._note(record)):
                 self._write(record, changed)
         self._view.knows(self._record.columns, changed)
         return failed
+
+    def _rows(self, uids: Iterable[int]) -> tuple[Sequence[int], list[int]]:
+        """The rows of these, and those that are gone."""
+        wanted = uids if isinstance(uids, array) else list(uids)
+        run = self._side_by_side(wanted)
+        if run is not None:
+            return range(run.start, run.stop), []
+        rows = [(uid, self._row(uid)) for uid in wanted]
+        return [row for _, row in rows if row >= 0], [uid for uid, row in rows if row < 0]
+
+    def _note(self, record: Record) -> bool:
+        """Keep flags in the index, on the disk, for the file to get them later; False: the index cannot keep them.
+
+        All locks are held.  The file gets a new time, by which other sessions are told.
+        """
+        if not self._index.lasting:
+            return False
+        facts = Facts(record.facts)
+        facts.set_stamp(*self._file.wrote(self._file.stamp()))
+        record.facts = facts.words()
+        if not self._index.save(self.path, record, durable=self._settings.fsync) or not self._index.lasting:
+            return False
+        self._adopt(record, facts)
+        return True
+
+    def checkpoint(self) -> None:
+        if not self._is_over() and noted(self._record):
+            self._settle(True, noted)
 
     # --- writing -----------------------------------------------------------------------
 
@@ -112,21 +141,24 @@ class Box(Messages, Numbered):
     ) -> None:
         """Bring `rows` of `record` into the file and take `removed` out of it, then adopt the record.
 
-        The exclusive lock is held and the record follows one that agrees with the file.
+        The exclusive lock is held and the record follows one that agrees with the file.  Where the index
+        alone knew flags, it may not say that the file has them before that is so on the disk, nor say
+        afterwards that it has not: what then differs is taken for the change of another program.
         """
         before = self._file.stamp()
         facts = Facts(record.facts)
+        alone = knows_alone(self._record)
         writing = Writing(self._file, record, facts)
         writing.gone.update(removed)
         writing.whole = whole
         try:
-            writing.write(rows, sync and self._settings.fsync)
+            writing.write(rows, (sync or alone) and self._settings.fsync)
         except BaseException:
             self._facts.believed = 0  # whatever was done: look before the next step
             raise
         facts.set_stamp(*self._file.wrote(before))
         record.facts = facts.words()
-        saved = self._index.save(self.path, record)
+        saved = self._index.save(self.path, record, durable=alone and self._settings.fsync)
         self._adopt(record, facts)
         if not saved:
             self._facts.believed = 0
@@ -143,11 +175,15 @@ class Box(Messages, Numbered):
         if (rows or odd) and (not odd or self._facts.size - min(odd) <= LAZY_OCTETS or not self._index.lasting):
             self._settle(False)
 
-    def _settle(self, sync: bool) -> None:
-        """Bring everything into the file, if it can be locked soon."""
+    def _is_over(self) -> bool:
+        """There is nothing that we could write."""
+        return self.readonly or self._missing or not self._opened
+
+    def _settle(self, sync: bool, some: Callable[[Record], list[int]] | None = None) -> None:
+        """Bring everything into the file, or the flags of `some`, if it can be locked soon."""
         try:
             with Current(self, True, SOON_SECONDS, True) as there:
-                rows, whole = unfiled(self._record), unbased(self._record, self._facts)
+                rows, whole = (some or unfiled)(self._record), not some and unbased(self._record, self._facts)
                 if there and (rows or whole or self._stale_base()):
                     self._write(identity.follower(self._record), rows, sync=sync, whole=whole)
         except MailError as error:
@@ -205,15 +241,20 @@ class Box(Messages, Numbered):
         size = before[1]
         record = identity.follower(self._record)
         facts = Facts(record.facts)
-        order = record.columns.file_order()
-        last = order[-1] if len(order) else -1
         plan = rewrite.Plan(size, size)
-        plan.pieces.append(self._separation(size))
-        mine = self._laid_down(plan, record, messages, not len(order) and not facts.internal_end)
+        separation = self._separation(size)
+        plan.pieces.append(separation)
+        last, begin = self._last(record) if separation else (-1, size)
+        empty = not len(record.columns) and not facts.internal_end
+        if empty:
+            begin = 0
+        mine = self._laid_down(plan, record, messages, empty)
+        base = Writing(self._file, record, facts).base()
+        if base and facts.base_offset + len(base) <= size - journal.PREFIX_OCTETS:
+            plan.beside.append((facts.base_offset, base))
+            facts.base_says(record)
         try:
-            end = journal.perform(self._file.fd, self.path, plan, self._index.home)
-            begin = record.columns.start[last] if last >= 0 else facts.internal_end and size
-            found = scan(self._file.fd, begin, end)
+            found = scan(self._file.fd, begin, self._file.perform(plan))
             merged = identity.merge_tail(record, found, last, self._trust, mine) if found else None
             if found is None or merged is None:
                 raise DiskError(detail="what was appended is not what is found there")
@@ -231,8 +272,14 @@ class Box(Messages, Numbered):
         self._adopt(record, facts)
         if not saved:
             self._facts.believed = 0
-        self._fresh = True
+        self._fresh = not self._visiting
         return [uid for uid, _, _ in mine]
+
+    @staticmethod
+    def _last(record: Record) -> tuple[int, int]:
+        """The row of the message that is the last in the file, and where it starts; -1 and 0 if there is none."""
+        start = max(record.columns.start, default=0)
+        return (record.columns.start.index(start) if len(record.columns) else -1), start
 
     def _separation(self, size: int) -> bytes:
         """What is missing at the end of the file before a separator."""
@@ -279,8 +326,9 @@ class Box(Messages, Numbered):
     def close(self) -> None:
         self._fresh = False  # the next session claims them
         self._memory.settle(self._record.columns, all_=True)
-        settled = self.readonly or self._missing or not self._opened
-        if not settled and (unfiled(self._record) or unbased(self._record, self._facts) or self._stale_base()):
+        if not self._is_over() and (
+            unfiled(self._record) or unbased(self._record, self._facts) or self._stale_base()
+        ):
             self._settle(True)
         self._opened = False
         self._file.close()

@@ -88,14 +88,16 @@ class Followed(Mailbox):
     """One session's record of an mbox, and what it knows of the file."""
 
     def __init__(
-        self, path: str, name: str, settings: Settings, readonly: bool, inbox: bool, index: Index, user: str
-    ) -> None:
+        self, path: str, name: str, settings: Settings, readonly: bool, inbox: bool, index: Index, user: str,
+        visiting: bool = False,
+    ) -> None:  # fmt: skip
         self.name = name
         self.path = path
         self.inbox = inbox
         self._settings = settings
         self._index = index
         self._user = user or "MAILER-DAEMON"
+        self._visiting = visiting
         self._file = MailFile(path, settings, not readonly, index.home)
         self._examined = readonly
         self._stamp = NOWHERE
@@ -235,7 +237,10 @@ class Followed(Mailbox):
             return True
         for _ in range(TRIES):
             base = self._known()
-            stamp, believed = self._file.settled_stamp()
+            former, now = Facts(base.facts), self._file.stamp()
+            if not scanning and former.stamp != now:
+                return False
+            stamp, believed = self._file.settled_stamp(known=former.ino == now[0] and former.size < now[1])
             compared = self._compared(base, stamp, believed, thorough, scanning, brief)
             if compared is None:
                 return False
@@ -338,7 +343,12 @@ class Followed(Mailbox):
         return identity.INBOX if self.inbox else identity.FOLDER
 
     def _claimed(self, record: Record) -> tuple[Record, list[int]]:
-        """Messages that no session saw before are \\Recent here, and nowhere else (RFC 3501 §2.3.2)."""
+        """Messages that no session saw before are \\Recent here, and nowhere else (RFC 3501 §2.3.2).
+
+        Who only brings messages sees none.
+        """
+        if self._visiting:
+            return record, []
         fresh = record.columns.flags.tobytes().translate(_UNCLAIMED)
         row = fresh.find(1)
         if row < 0:
@@ -358,7 +368,7 @@ class Followed(Mailbox):
 
     def _adopt(self, record: Record, facts: Facts) -> None:
         """This is the mailbox now."""
-        if self._opened and record.uid_validity != self._record.uid_validity:
+        if self._opened and not self._visiting and record.uid_validity != self._record.uid_validity:
             raise DiskError("Mailbox has been numbered anew, select it again")
         if record is not self._record:
             before = self._record

@@ -124,8 +124,8 @@ def merge_tail(
 ) -> tuple[Record, bool] | None:
     """The same when only the end was scanned, from known message `row` on (-1: there is none).
 
-    `mine` are UID, flags and set of keywords of the new messages if we wrote them ourselves.
-    None if this is not the end of the mailbox that we know.
+    `mine` are UID, flags and set of keywords of the new messages if we wrote them ourselves; `base` becomes
+    the record then.  None if this is not the end of the mailbox that we know.
     """
     tail = found.columns
     skip = 1 if row >= 0 else 0
@@ -133,7 +133,7 @@ def merge_tail(
         return None
     if mine is not None and len(tail) - skip != len(mine):
         return None
-    record = follower(base)
+    record = follower(base) if mine is None else base
     words = Words(record)
     for name in UNSCANNED:
         column = getattr(tail, name)

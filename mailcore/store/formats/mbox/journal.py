@@ -8,7 +8,8 @@ what is written (rewrite.py).  The caller holds the exclusive locks of the mail 
    synced.  Up to here nothing was begun, a journal that is not whole is thrown away.
 2. The file is made longer, if it must be, with real space: a full disk strikes now, and all is
    as before.  Then the bytes are copied from the journal into place, the file is cut, synced.
-3. The journal is removed, the directory synced.
+3. The journal is removed, the directory synced; or it is made void, synced, and kept for the session's
+   next change (Spare).
 
 In place, because delivery agents wait for their lock on this inode: a file renamed over it
 would get their mail into a file without a name.
@@ -42,7 +43,7 @@ from mailcore.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mailcore.store.formats.mbox.rewrite import Plan
 
@@ -51,6 +52,7 @@ KIND_OCTETS = 6  # of MAGIC; the rest is the version
 HEADER_OCTETS = 4096
 PREFIX_OCTETS = 4096
 SECTOR_OCTETS = 512  # a disk writes so much or nothing
+SPARE_OCTETS = 256 * 1024  # a larger journal is not kept
 # host, dev, ino, first, old end, new end, sums of: the octets before first, the new end, what is cut off, _sectors
 _FIELDS = Struct("<16s5Q8s8s8s8s")
 
@@ -73,6 +75,12 @@ class Redo:
     @property
     def length(self) -> int:
         return self.new_end - self.first
+
+    @property
+    def sectors_octets(self) -> int:
+        """Of the sums of old sectors, which lie behind the new bytes."""
+        last = self.over_old - 1
+        return array("I").itemsize * (last // SECTOR_OCTETS - self.first // SECTOR_OCTETS + 1) * (last >= self.first)
 
     def packed(self) -> bytes:
         numbers = (self.dev, self.ino, self.first, self.old_end, self.new_end)
@@ -130,12 +138,14 @@ def _sectors(fd: int, start: int, end: int) -> array[int]:
     """A sum for each sector of a span, by which it is known again whether it was written over."""
     sums = array("I")
     while start < end:
-        data = memoryview(files.read(fd, min(end, start - start % SECTOR_OCTETS + files.COPY_OCTETS) - start, start))
+        data = files.read(fd, min(end, start - start % SECTOR_OCTETS + files.COPY_OCTETS) - start, start)
         if not data:
             raise OSError(EIO, "file is shorter than it was")
-        edge = SECTOR_OCTETS - start % SECTOR_OCTETS
-        sums.append(crc32(data[:edge]))
-        sums.extend(crc32(data[place : place + SECTOR_OCTETS]) for place in range(edge, len(data), SECTOR_OCTETS))
+        edge = (-start) % SECTOR_OCTETS
+        whole, rest = divmod(max(0, len(data) - edge), SECTOR_OCTETS)
+        # cut by struct: 200 000 slices of a hundred megabytes take longer than their sums
+        cut = Struct(f"{min(edge, len(data))}s" * (edge > 0) + f"{SECTOR_OCTETS}s" * whole + f"{rest}s" * (rest > 0))
+        sums.extend(map(crc32, cut.unpack(data)))
         start += len(data)
     return sums
 
@@ -146,7 +156,8 @@ def _put_sectors(fd: int, redo: Redo, journal: int) -> None:
     total = Sum()
     total.update(data)
     redo.sectors = total.digest()
-    files.write(journal, data, HEADER_OCTETS + redo.length)
+    if data:
+        files.write(journal, data, HEADER_OCTETS + redo.length)
 
 
 def _is_between(fd: int, journal: int, redo: Redo) -> bool:
@@ -171,46 +182,136 @@ def _is_between(fd: int, journal: int, redo: Redo) -> bool:
     return True
 
 
+_host = b""
+
+
 def this_host() -> bytes:
     """Sixteen octets that name this machine."""
-    try:
-        with open("/etc/machine-id", "rb") as file:
-            name = file.read(64).strip()
-    except OSError:
-        name = b""
-    return blake2b(name + b"\n" + os.uname().nodename.encode(), digest_size=16).digest()
+    global _host
+    if not _host:
+        try:
+            with open("/etc/machine-id", "rb") as file:
+                name = file.read(64).strip()
+        except OSError:
+            name = b""
+        _host = blake2b(name + b"\n" + os.uname().nodename.encode(), digest_size=16).digest()
+    return _host
 
 
 # --- performing ------------------------------------------------------------------------
 
 
-def perform(fd: int, path: str, plan: Plan, home: str) -> int:
+def perform(
+    fd: int, path: str, plan: Plan, home: str, spare: Spare | None = None, clean: bool = False
+) -> int:
     """Change the file as planned; its new size.
 
     An error before the file is touched leaves it as it was; one later leaves the journal, and
-    the next opener finishes.
+    the next opener finishes.  A `spare` journal is written over, and kept.  Is the file `clean`,
+    then all that is in it is on the disk.
     """
     status = os.fstat(fd)
-    with files.Judge("mail file"):
-        files.sync_data(fd)  # the journal is made for what is on the disk, whoever wrote it
+    if not clean:
+        with files.Judge("mail file"):
+            files.sync_data(fd)  # the journal is made for what is on the disk, whoever wrote it
     with files.Judge("journal"):
-        name, redo = _written(fd, home, plan, path)
-    journal = -1
+        name, journal = spare.taken(home, status) if spare else ("", -1)
+        new = not name
+        if new:
+            name, journal = _named(home, status)
     try:
         with files.Judge("journal"):
-            journal = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-        _redo(fd, journal, redo, name, status.st_size, redo.new_end < redo.old_end, begin=True)
+            redo = _written(fd, name, journal, plan, path, new)
+        uncut = redo.new_end < redo.old_end
+        _redo(fd, journal, redo, name, status.st_size, uncut, begin=True, beside=plan.beside)
+        with files.Judge("journal"):
+            if spare and spare.keep(name, journal, status, redo.length):
+                journal = -1
+            else:
+                _drop(name)
     finally:
         if journal >= 0:
             files.close(journal)
-    with files.Judge("journal"):
-        _drop(name)
     return redo.new_end
 
 
+class Spare:
+    """A journal that a session keeps for its next change: making and removing one is dearer than a short change.
+
+    Between changes its header is void, on the disk too, and its session holds a flock on it.
+    """
+
+    __slots__ = ("_fd", "_key", "_name")
+
+    def __init__(self) -> None:
+        self._fd = -1
+        self._name = ""
+        self._key = (0, 0)  # device and inode of the mail file
+
+    def taken(self, home: str, status: os.stat_result) -> tuple[str, int]:
+        """Its name and descriptor, for one change; "" if there is none for this file."""
+        name, fd, self._name, self._fd = self._name, self._fd, "", -1
+        if fd >= 0 and self._key == (status.st_dev, status.st_ino) and _is_named(name, fd):
+            return name, fd
+        if fd >= 0:
+            _give_up(name, fd)
+        return "", -1
+
+    def keep(self, name: str, fd: int, status: os.stat_result, length: int) -> bool:
+        """Keep it now that its change was made; False if that is not worth it."""
+        if length > SPARE_OCTETS or not files.claim(fd):
+            return False
+        try:
+            files.write(fd, bytes(len(MAGIC)), 0)
+            files.sync_data(fd)
+        except OSError:
+            return False
+        self._name, self._fd, self._key = name, fd, (status.st_dev, status.st_ino)
+        return True
+
+    def is_mine(self, name: str) -> bool:
+        return name == self._name
+
+    def close(self) -> None:
+        """Remove it.  Nothing is synced: void it is anyway."""
+        name, fd, self._name, self._fd = self._name, self._fd, "", -1
+        if fd >= 0:
+            _give_up(name, fd)
+
+
+def _give_up(name: str, fd: int) -> None:
+    try:
+        if _is_named(name, fd):
+            files.remove(name)
+    except OSError as error:
+        log.warning(f"{log.clean(name)}: {error.strerror}")
+    finally:
+        files.close(fd)
+
+
+def _is_named(name: str, fd: int) -> bool:
+    try:
+        there, mine = os.lstat(name), os.fstat(fd)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+
+
+def _is_spare(name: str) -> bool:
+    """Is this journal void, and kept by a session that lives?"""
+    try:
+        fd = os.open(name, files.FLAGS | os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not files.read(fd, len(MAGIC), 0).strip(b"\0") and not files.claim(fd)
+    finally:
+        files.close(fd)
+
+
 def _named(home: str, status: os.stat_result) -> tuple[str, int]:
-    """A new file for a journal; a name is taken by one that is left alone (another host's)."""
-    for again in range(9):
+    """A new file for a journal; a name is taken by one that is left alone (another host's, a spare one)."""
+    for again in range(99):
         name = os.path.join(home, f"{status.st_ino:x}-{status.st_dev:x}-{again}.journal")
         try:
             return name, files.create(name)
@@ -219,11 +320,10 @@ def _named(home: str, status: os.stat_result) -> tuple[str, int]:
     raise DiskError(detail="journals of others are in the way")
 
 
-def _written(fd: int, home: str, plan: Plan, path: str) -> tuple[str, Redo]:
-    """Make the journal; if that fails there is none."""
-    status = os.fstat(fd)
-    name, journal = _named(home, status)
+def _written(fd: int, name: str, journal: int, plan: Plan, path: str, new: bool) -> Redo:
+    """Fill the journal; if that fails there is none."""
     try:
+        status = os.fstat(fd)
         redo = Redo()
         redo.host, redo.dev, redo.ino, redo.path = this_host(), status.st_dev, status.st_ino, os.fsencode(path)[:2048]
         redo.first, redo.old_end = plan.first, plan.old_end
@@ -239,14 +339,15 @@ def _written(fd: int, home: str, plan: Plan, path: str) -> tuple[str, Redo]:
         redo.cut = _sum_of(fd, redo.new_end, redo.old_end)
         _put_sectors(fd, redo, journal)
         files.write(journal, redo.packed(), 0)
-        files.sync(journal)
-        files.sync_directory(home)
-        return name, redo
+        if new:
+            files.sync(journal)
+            files.sync_directory(os.path.dirname(name))
+        else:
+            files.sync_data(journal)
+        return redo
     except BaseException:
         files.remove(name)
         raise
-    finally:
-        files.close(journal)
 
 
 def _bytes(fd: int, plan: Plan) -> Iterator[bytes]:
@@ -284,7 +385,10 @@ def _prefix(fd: int, first: int) -> bytes:
     return _sum_of(fd, max(0, first - PREFIX_OCTETS), first)
 
 
-def _redo(fd: int, journal: int, redo: Redo, name: str, size: int, uncut: bool, begin: bool = False) -> None:
+def _redo(
+    fd: int, journal: int, redo: Redo, name: str, size: int, uncut: bool, begin: bool = False,
+    beside: Sequence[tuple[int, bytes]] = (),
+) -> None:  # fmt: skip
     """Put the new end in place; `size` is what the file has now, `uncut` whether it has to be cut.
 
     Who makes the first try (`begin`) and has no room drops the journal.  Later nobody may: the power can
@@ -301,6 +405,8 @@ def _redo(fd: int, journal: int, redo: Redo, name: str, size: int, uncut: bool, 
         files.copy(journal, HEADER_OCTETS, HEADER_OCTETS + redo.length, fd, redo.first)
         if uncut:
             files.truncate(fd, redo.new_end)
+        for offset, data in beside:
+            files.write(fd, data, offset)
         files.sync(fd)
 
 
@@ -312,14 +418,15 @@ def _drop(name: str) -> None:
 # --- recovery --------------------------------------------------------------------------
 
 
-def pending(home: str, ino: int) -> list[str]:
-    """Journals that may be for a file of this inode number."""
+def pending(home: str, ino: int, spare: Spare | None = None) -> list[str]:
+    """Journals that may be for a file of this inode number, but for spare ones; `spare` is known to be one."""
     start = f"{ino:x}-"
     try:
         names = os.listdir(home)
     except OSError:
         return []
-    return [os.path.join(home, name) for name in names if name.startswith(start) and name.endswith(".journal")]
+    paths = [os.path.join(home, name) for name in names if name.startswith(start) and name.endswith(".journal")]
+    return [path for path in paths if not (spare and spare.is_mine(path)) and not _is_spare(path)]
 
 
 def mark(name: str) -> tuple[str, int, int]:
@@ -377,7 +484,7 @@ def _recover(fd: int, path: str, name: str, journal: int) -> bool:
 def _is_whole(journal: int, redo: Redo) -> bool:
     end = HEADER_OCTETS + redo.length
     same = _sum_of(journal, HEADER_OCTETS, end) == redo.tail
-    return same and _sum_of(journal, end, os.fstat(journal).st_size) == redo.sectors
+    return same and _sum_of(journal, end, end + redo.sectors_octets) == redo.sectors
 
 
 def _finish(fd: int, name: str, journal: int, redo: Redo, size: int) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailcore.settings import Settings
+    from mailcore.store.formats.mbox.rewrite import Plan
 
     Stamp = tuple[int, int, int]  # inode, size, mtime_ns
 
@@ -49,7 +50,10 @@ class Held:
 class MailFile:
     """A mail file as one session has it open."""
 
-    __slots__ = ("_ignored", "_locks", "_recovered", "_remote", "_settings", "fd", "home", "path", "writable")
+    __slots__ = (
+        "_dirty", "_ignored", "_left", "_locks", "_recovered", "_remote", "_settings", "_spare", "fd", "home", "path",
+        "writable",
+    )  # fmt: skip
 
     def __init__(self, path: str, settings: Settings, writable: bool, home: str) -> None:
         self.path = path
@@ -60,6 +64,9 @@ class MailFile:
         self._locks = Locks(path, settings)
         self._ignored: set[tuple[str, int, int]] = set()  # journals that are not ours to finish
         self._remote = False  # on NFS: what stat says there may be a minute old
+        self._spare = journal.Spare()
+        self._dirty = True  # something of ours may not be on the disk
+        self._left: Stamp = NOWHERE  # how we left the file
         self._recovered: Stamp = NOWHERE  # no journal was there when the file looked like this
 
     def held(self, exclusive: bool, seconds: float | None = None) -> Held:
@@ -142,7 +149,21 @@ class MailFile:
             except FileExistsError:
                 pass
 
+    def perform(self, plan: Plan) -> int:
+        """Change the file as planned; its new size.  All locks are held."""
+        clean = not self._dirty and self.stamp() == self._left
+        self._dirty = True
+        size = journal.perform(self.fd, self.path, plan, self.home, self._spare, clean)
+        self._dirty = False
+        return size
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Write over what is there.  Raises OSError."""
+        self._dirty = True
+        files.write(self.fd, data, offset)
+
     def close(self) -> None:
+        self._spare.close()
         fd, self.fd = self.fd, -1
         if fd >= 0:
             files.close(fd)
@@ -156,7 +177,8 @@ class MailFile:
         stamp = self.stamp()
         if stamp == self._recovered and not exclusive:  # who writes must see one that had not begun, too
             return False
-        names = [name for name in journal.pending(self.home, stamp[0]) if journal.mark(name) not in self._ignored]
+        names = journal.pending(self.home, stamp[0], self._spare)
+        names = [name for name in names if journal.mark(name) not in self._ignored]
         if not names:
             self._recovered = stamp
             return False
@@ -203,10 +225,11 @@ class MailFile:
             return NOWHERE
         return status.st_ino, status.st_size, status.st_mtime_ns
 
-    def settled_stamp(self) -> tuple[Stamp, bool]:
+    def settled_stamp(self, known: bool = False) -> tuple[Stamp, bool]:
         """The stamp, once no later write could have the same; False if that takes too long to wait for.
 
-        The caller holds a lock, so it is others without locks that this is about.
+        The caller holds a lock, so it is others without locks that this is about.  Who holds all locks of a
+        mailbox that is `known` need not wait: it gets a time of its own, before it is read.
         """
         stamp = self.stamp()
         age = time_ns() - stamp[2]
@@ -215,9 +238,16 @@ class MailFile:
         if age < 0 or (stamp[2] % 1_000_000_000 == 0 and age < COARSE_GRAIN_NS):
             return stamp, False
         if age < GRAIN_NS:
+            if known and self._locks.exclusive and (own := self._dated(stamp, self._has_new_mail())):
+                return own, True
             sleep((GRAIN_NS - age) / 1e9)
             return self.stamp(), True
         return stamp, True
+
+    def _has_new_mail(self) -> bool:
+        """What shells call so."""
+        status = os.fstat(self.fd)
+        return status.st_atime_ns <= status.st_mtime_ns
 
     def wait_for_settling(self) -> bool:
         """Wait until a time of whole seconds can be believed; False if that will not be."""
@@ -227,7 +257,15 @@ class MailFile:
         return True
 
     def wrote(self, before: Stamp, new_mail: bool = False) -> tuple[Stamp, bool]:
-        """Give the file a time of its own after we wrote: no write of others can have the same.
+        """Give the file a time of its own after we wrote: no write of others can have the same."""
+        own = self._dated(before, new_mail)
+        if own:
+            self._left = own
+            return own, True
+        return self.settled_stamp()
+
+    def _dated(self, before: Stamp, new_mail: bool) -> Stamp | None:
+        """Set a time that differs from the one before; None if we may not, or the file system has no such times.
 
         Two seconds ago is a time that the kernel gives to nobody any more.  Shells call it new
         mail when atime is before mtime, so that is said only if there is some.  No time is of
@@ -241,11 +279,11 @@ class MailFile:
                 files.set_times(self.fd, moment + (-1_000_000_000 if new_mail else 1_000_000_000), moment)
                 stamp = self.stamp()
                 if stamp[2] != before[2]:
-                    return stamp, True
+                    return stamp
                 moment = before[2] + COARSE_GRAIN_NS  # a file system that counts seconds
         except OSError:
             pass  # not the owner: the kernel's own time has to do
-        return self.settled_stamp()
+        return None
 
     def read(self, octets: int, offset: int) -> bytes:
         """A span that must be there."""

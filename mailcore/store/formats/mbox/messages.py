@@ -75,9 +75,12 @@ class Messages(Followed):
             return super().flags_of(uids)
         columns = self._record.columns
         visible = columns.flags[rows].tobytes().translate(_VISIBLE)
-        recent = map(self._view.recent.__contains__, uids)
+        words, recent = columns.words[rows], self._view.recent
+        if recent.isdisjoint(uids) and len(set(words)) == 1:
+            few = {bits: self._flag_set(bits, words[0], False) for bits in set(visible)}
+            return list(map(few.__getitem__, visible))
         known = self._flag_sets
-        keys = zip(visible, columns.words[rows], recent, strict=True)
+        keys = zip(visible, words, map(recent.__contains__, uids), strict=True)
         return [known.get(key) or self._flag_set(*key) for key in keys]
 
     def octets_of(self, uids: Sequence[int]) -> Sequence[int]:

@@ -9,7 +9,10 @@ each a span of the old file, bytes, or an object with `chunks()`.  It can be pri
 
 from __future__ import annotations
 
-from mailcore.store.columns import Columns
+from array import array
+from operator import ne, or_
+
+from mailcore.store.columns import NAMES, Columns
 from mailcore.store.formats.mbox import block
 from mailcore.store.formats.mbox.scan import NEVER
 
@@ -19,15 +22,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+FEW = 100  # so many rows are taken out of columns one by one
+
+
 class Plan:
     """A change of the end of a file."""
 
-    __slots__ = ("first", "old_end", "pieces")
+    __slots__ = ("beside", "first", "old_end", "pieces")
 
     def __init__(self, first: int, old_end: int) -> None:
         self.first = first
         self.old_end = old_end
         self.pieces: list[Any] = []
+        self.beside: list[tuple[int, bytes]] = []  # offset and bytes, written too: no harm if they are not
 
     def __str__(self) -> str:
         pieces = ", ".join(
@@ -96,16 +103,43 @@ class Change:
         columns = self.columns.copy()
         draft = Draft(columns.start[order[place]] if place < len(order) else self.old_end, self.old_end)
         first = place == 0
-        for index in range(place, len(order)):
-            row = order[index]
-            if row in self.removed:
+        changes = self._changes() if isinstance(order, range) else b"\1" * len(order)
+        index = place
+        while index < len(order):
+            stop = changes.find(1, index) % (len(order) + 1)
+            if stop > index and not (first and self.base is not None):
+                self._moved(draft, columns, index, stop)
+                first, index = False, stop
                 continue
-            end = self.columns.start[order[index + 1]] if index + 1 < len(order) else self.old_end
-            self._message(draft, columns, row, end, self.base if first else None)
-            first = False
+            if order[index] not in self.removed:
+                end = self._end(order, index + 1)
+                self._message(draft, columns, order[index], end, self.base if first else None)
+                first = False
+            index += 1
         if self.removed:
-            columns = columns.picked([row for row in range(len(columns)) if row not in self.removed])
+            columns = _without(columns, self.removed)
         return draft.plan, columns
+
+    def _end(self, order: Sequence[int], stop: int) -> int:
+        """Where the message before `stop` of the file order ends."""
+        return self.columns.start[order[stop]] if stop < len(order) else self.old_end
+
+    def _changes(self) -> bytes:
+        """Row for row: does more of it change than its place?"""
+        columns = self.columns
+        marks = bytearray(map(ne, columns.flags, columns.filed))
+        if columns.words != columns.filed_words:
+            marks = bytearray(map(or_, marks, map(ne, columns.words, columns.filed_words)))
+        for row in self.removed:
+            marks[row] = 1
+        return bytes(marks)
+
+    def _moved(self, draft: Draft, columns: Columns, index: int, stop: int) -> None:
+        """A run of messages of which nothing changes but their place; rows are in the order of the file."""
+        starts = self.columns.start[index:stop]
+        by = draft.offset - starts[0]
+        columns.start[index:stop] = array("Q", [start + by for start in starts])
+        draft.keep(starts[0], self._end(range(len(columns)), stop))
 
     def _message(self, draft: Draft, columns: Columns, row: int, end: int, base: bytes | None) -> None:
         """One message that stays, with the block it shall have."""
@@ -154,6 +188,17 @@ class Change:
     def _grown(columns: Columns, row: int, octets: int) -> None:
         columns.header[row] += octets
         columns.length[row] += octets
+
+
+def _without(columns: Columns, rows: set[int]) -> Columns:
+    """The columns, which may be changed, without these rows."""
+    if len(rows) > FEW:
+        return columns.picked([row for row in range(len(columns)) if row not in rows])
+    for name in NAMES:
+        column = getattr(columns, name)
+        for row in sorted(rows, reverse=True):
+            del column[row]
+    return columns
 
 
 def _filed(columns: Columns, row: int) -> bool:

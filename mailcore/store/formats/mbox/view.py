@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from itertools import compress
 
 from mailcore.store.formats.mbox.flags import VISIBLE
 from mailcore.store.mailbox import News
@@ -97,7 +98,7 @@ class View:
         for index in gone:
             keep[index] = 0
         for column in (self.uids, self._flags, self._words):
-            column[:] = array(column.typecode, [value for value, kept in zip(column, keep, strict=True) if kept])
+            column[:] = array(column.typecode, compress(column, keep))
         self._recent = self.count_recent()
 
     def _tell_new(self, news: News, columns: Columns) -> None:
@@ -131,7 +132,11 @@ class View:
         self._flags, self._words = flags[:], words[:]
 
     def knows(self, columns: Columns, rows: list[int]) -> None:
-        """What the session itself changed is no news to it."""
+        """What the session itself changed is no news to it; rows ascend."""
+        if rows and rows[-1] - rows[0] + 1 == len(rows) and columns.uid == self.uids:
+            run = slice(rows[0], rows[-1] + 1)
+            self._flags[run], self._words[run] = columns.flags[run], columns.words[run]
+            return
         for row in rows:
             index = self.index(columns.uid[row])
             if index >= 0:

@@ -11,6 +11,7 @@ from operator import itemgetter
 from mailcore import log
 from mailcore.store import files
 from mailcore.store.formats.mbox import block, identity, journal, rewrite
+from mailcore.store.formats.mbox.flags import VISIBLE
 from mailcore.store.formats.mbox.scan import NEVER
 
 TYPE_CHECKING = False
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from mailcore.store.index import Record
 
     Patches = list[tuple[int, int, bytes]]  # row, offset, bytes of the same length as those there
+
+_VISIBLE = bytes(bits & VISIBLE for bits in range(256))  # for bytes.translate
+
 
 class Writing:
     """One change of a file.  The exclusive lock is held, and `record` follows one that agrees with the file."""
@@ -45,7 +49,7 @@ class Writing:
             former = [(row, offset, files.read(self.file.fd, len(data), offset)) for row, offset, data in patches]
             torn = [new for old, new in zip(former, patches, strict=True) if _may_tear(old[2], new)]
             for plan in _plans(torn):
-                journal.perform(self.file.fd, self.file.path, plan, self.file.home)
+                self.file.perform(plan)
             try:
                 self._put(patches)
                 self.put_base()
@@ -57,7 +61,7 @@ class Writing:
 
     def _put(self, patches: Patches) -> None:
         for _, offset, data in patches:
-            files.write(self.file.fd, data, offset)
+            self.file.write(data, offset)
 
     def _in_place(self, rows: list[int]) -> tuple[Patches, int | None]:
         """Writes of the same length, and the offset from which the file has to be written anew."""
@@ -101,7 +105,7 @@ class Writing:
             names = [name.encode() for name in record.keywords]
             change.base = block.write_base(record.uid_validity, record.uid_next - 1, names)
         plan, record.columns = change.planned(place, order)
-        journal.perform(self.file.fd, self.file.path, plan, self.file.home)
+        self.file.perform(plan)
         if place or facts.internal_end:
             return
         facts.no_base()
@@ -114,20 +118,24 @@ class Writing:
 
         The index has what it says, so it may be late: an error here is no error of the command.
         """
+        data = self.base()
+        try:
+            if data is not None:
+                self.file.write(data, self.facts.base_offset)
+                self.facts.base_says(self.record)  # keywords as good as it can, see unbased
+        except OSError as error:
+            log.error(f"{log.clean(self.file.path)}: {error.strerror}")
+
+    def base(self) -> bytes | None:
+        """The X-IMAPbase line as it should be; None if it is so, or has no place."""
         record, facts = self.record, self.facts
         if facts.base_offset < 0 or facts.base_is_right(record):
-            return
+            return None
         name = b"X-IMAP" if facts.internal_end else b"X-IMAPbase"
         keywords = [keyword.encode() for keyword in record.keywords]
         last, room = record.uid_next - 1, facts.base_octets
         data = block.write_base(record.uid_validity, last, keywords, room, name)
-        data = data or block.write_base(record.uid_validity, last, [], room, name)  # until it is written anew
-        try:
-            if data is not None:
-                files.write(self.file.fd, data, facts.base_offset)
-                facts.base_says(record)  # keywords as good as it can, see unbased
-        except OSError as error:
-            log.error(f"{log.clean(self.file.path)}: {error.strerror}")
+        return data or block.write_base(record.uid_validity, last, [], room, name)  # until it is written anew
 
 
 def _may_tear(old: bytes, patch: tuple[int, int, bytes]) -> bool:
@@ -137,7 +145,10 @@ def _may_tear(old: bytes, patch: tuple[int, int, bytes]) -> bool:
     if edge >= len(data):
         return False
     start, end = data.rfind(b"\n", 0, edge) + 1, data.find(b"\n", edge)
-    return old[start:edge] != data[start:edge] and old[edge:end] != data[edge:end]
+    if old[start:edge] == data[start:edge] or old[edge:end] == data[edge:end]:
+        return False
+    halves = old[start:edge] + data[edge:end], data[start:edge] + old[edge:end]
+    return not all(block.is_between(old[start:end], half, data[start:end]) for half in halves)
 
 
 def _plans(patches: Patches) -> Iterator[rewrite.Plan]:
@@ -168,6 +179,18 @@ def unfiled(record: Record) -> list[int]:
         if (columns.flags[row] != columns.filed[row] or columns.words[row] != columns.filed_words[row])
         and columns.block_octets[row] != NEVER
     ]
+
+
+def knows_alone(record: Record) -> bool:
+    """The record has flags that the file has not, or none where the file has some."""
+    columns = record.columns
+    told, filed = (column.tobytes().translate(_VISIBLE) for column in (columns.flags, columns.filed))
+    return told != filed or columns.words != columns.filed_words
+
+
+def noted(record: Record) -> list[int]:
+    """Those of them for which the file has a place."""
+    return [row for row in unfiled(record) if 0 < record.columns.block_octets[row] < NEVER]
 
 
 def unbased(record: Record, facts: Facts) -> bool:

@@ -23,6 +23,22 @@ def test_a_block_too_small():
     assert b"k" * 300 in block.write(0, [b"k" * 300], 1)
 
 
+@pytest.mark.parametrize(
+    ("old", "line", "new", "between"),
+    [
+        (b"Status: O ", b"Status: OO", b"Status: RO", True),
+        (b"Status: O ", b"Status: R ", b"Status: RO", True),  # recent once more
+        (b"X-Status: F   ", b"X-Status: D   ", b"X-Status: DF  ", False),  # no longer flagged
+        (b"X-Status: F   ", b"X-Status: FF  ", b"X-Status: DF  ", True),
+        (b"X-Status: D   ", b"X-Status: DF  ", b"X-Status: F   ", True),
+        (b"X-Status: D   ", b"X-Status: DA  ", b"X-Status: F   ", False),
+        (b"X-Keywords: a ", b"X-Keywords: ab", b"X-Keywords: bb", False),
+    ],
+)
+def test_half_a_line(old, line, new, between):
+    assert block.is_between(old, line, new) == between
+
+
 @pytest.mark.parametrize("name", [b"X-IMAPbase", b"X-IMAP"])
 def test_base(name):
     line = block.write_base(1795262400, 17, [b"$A", b"b"], name=name)

@@ -8,6 +8,9 @@ import time
 import pytest
 
 from mailcore.errors import Expunged, NoSuchMailbox, NotAMailbox, ReadOnly
+from mailcore.store import files
+from mailcore.store.formats.mbox.box import Box
+from mailcore.store.index import Index
 from mailcore.store.mailbox import Incoming
 
 # --- opening and reading -----------------------------------------------------------------
@@ -113,6 +116,89 @@ def test_flags_lie_in_the_file_when_store_returns(spool, agrees):
     assert box.keywords == ["$Junk", "work"]
     assert not box.news().changed, "what we did ourselves is no news"
     agrees(box)
+
+
+def test_flags_of_many_are_noted_and_go_into_the_file_later(spool, agrees):
+    spool.fill("a", "b", "c")
+    spool.open().close()
+    vars(spool.settings)["flags_at_once"] = 1
+    box, other = spool.open(), spool.open()
+    before = spool.path.read_bytes()
+    box.store([1, 2, 3], "+", ["\\Flagged", "$K"])
+    assert spool.path.read_bytes() == before
+    other.refresh()
+    assert other.news().changed == [1, 2, 3] and other.flags(2) == {"\\Flagged", "$K"}, "others are told at once"
+    agrees(box)
+    other.store([2], "-", ["\\Flagged"])
+    assert b"X-Status: F" not in spool.path.read_bytes()
+    box.refresh()
+    box.checkpoint()
+    assert spool.path.read_bytes().count(b"X-Status: F") == 2
+    assert spool.path.read_bytes().count(b"X-Keywords: $K") == 3
+    agrees(box)
+    box.store([1, 2], "+", ["\\Seen"])
+    assert spool.path.read_bytes().count(b"Status: RO") == 0
+    box.close()
+    assert spool.path.read_bytes().count(b"Status: RO") == 2
+    agrees(spool.open())
+
+
+def test_what_is_noted_outlives_the_session(spool, agrees):
+    """Killed before the file has it; meanwhile another program sets a flag and mail comes."""
+    vars(spool.settings)["flags_at_once"] = 0
+    spool.fill("a", "b")
+    spool.open().close()
+    box = spool.open()
+    box.store([1, 2], "+", ["\\Deleted"])
+    box._opened = False  # so that it closes nothing
+    flagged = spool.path.read_bytes().replace(b"X-Status:     ", b"X-Status: F   ", 1)
+    spool.path.write_bytes(flagged + spool.message("c"))
+    again = spool.open()
+    assert {"\\Flagged", "\\Deleted"} <= again.flags(1)
+    assert "\\Deleted" in again.flags(2)
+    again.close()
+    assert spool.path.read_bytes().count(b"X-Status: D") == 2
+    agrees(spool.open())
+
+
+def test_what_only_the_index_knew_is_never_less_sure_afterwards(spool, monkeypatch):
+    """An index from before, or a file from before, would each be taken for a change of somebody else."""
+    vars(spool.settings)["flags_at_once"] = 1
+    spool.fill("a", "b", "c")
+    spool.open().close()
+    steps = []
+    save, sync = Index.save, files.sync
+    monkeypatch.setattr(files, "sync", lambda fd: (steps.append("sync"), sync(fd)))
+    monkeypatch.setattr(
+        Index, "save", lambda index, path, record, durable=False: (
+            steps.append("durable" if durable else "save"), save(index, path, record, durable),
+        )[1],
+    )  # fmt: skip
+    box = spool.open()
+    steps.clear()
+    for flags, uids, wanted in (
+        ("\\Seen", [1], ["sync", "save"]),
+        ("\\Flagged", [1, 2, 3], ["durable"]),
+        ("\\Seen", [2], ["sync", "durable"]),
+    ):
+        box.store(uids, "+", [flags])
+        assert steps == wanted
+        steps.clear()
+    box._settle(False)
+    assert steps == ["sync", "durable"]
+    steps.clear()
+    box.store([1], "-", ["\\Flagged"])
+    assert steps == ["sync", "save"]
+
+
+def test_without_an_index_nothing_is_noted(spool, monkeypatch):
+    vars(spool.settings)["flags_at_once"] = 0
+    spool.fill("a")
+    box = spool.open()
+    monkeypatch.setattr(box._index, "_asked", lambda question, otherwise: otherwise)
+    monkeypatch.setattr(box._index, "_broken", True)
+    box.store([1], "+", ["\\Flagged"])
+    assert b"X-Status: F" in spool.path.read_bytes()
 
 
 def test_many_keywords_make_room(spool, agrees, subjects):
@@ -231,6 +317,31 @@ def test_append_separates_itself(spool, agrees, subjects, end):
     assert subjects(box) == ["a", "b"]
     assert list(box.uids) == [1, 2]
     agrees(box)
+
+
+def test_who_brings_messages_sees_none(spool, subjects, agrees):
+    """They stay \\Recent for who looks at them; others may deliver in between, or put another file there."""
+    spool.fill("a")
+    visitor = Box(str(spool.path), "INBOX", spool.settings, False, True, spool.index(), "fred", visiting=True)
+    assert visitor.append([Incoming(b"Subject: b\n\n")]) == [2]
+    spool.deliver(spool.message("c"))
+    assert visitor.append([Incoming(b"Subject: d\n\n")]) == [4]
+    agrees(visitor)
+    box = spool.open()
+    assert subjects(box) == ["a", "b", "c", "d"] and box.recent == 4
+    assert visitor.append([Incoming(b"Subject: e\n\n", ["\\Seen"])]) == [5]
+    box.refresh()
+    assert box.news().recent == 5
+    box.close()
+    spool.path.unlink()
+    spool.fill("x")
+    again = spool.open()
+    assert visitor.append([Incoming(b"Subject: y\n\n")]) == [7]
+    again.refresh()
+    again.news()
+    assert subjects(again) == ["x", "y"]
+    visitor.close()
+    agrees(again)
 
 
 def test_copy_and_move(spool, tmp_path, agrees, subjects):

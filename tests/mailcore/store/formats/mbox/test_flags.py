@@ -35,10 +35,11 @@ def test_names_to_bits(record):
         ("=", [0, 1], [block.DRAFT, block.DRAFT], [2, 2]),
     ],
 )
-def test_changes(record, change, changed, bits, masks):
+@pytest.mark.parametrize("rows", [[0, 1], range(2)], ids=["some", "a run"])
+def test_changes(record, rows, change, changed, bits, masks):
     words = identity.Words(record)
-    assert change_rows(record, words, [0, 1], change, block.DRAFT, 2) == changed
+    assert change_rows(record, words, rows, change, block.DRAFT, 2) == changed
     kept = [block.OLD | block.NUMBERED, block.NUMBERED]
     assert list(record.columns.flags) == [new | old for new, old in zip(bits, kept, strict=True)]
     assert [record.word_sets[number] for number in record.columns.words] == masks
-    assert change_rows(record, words, [0, 1], change, block.DRAFT, 2) == []
+    assert change_rows(record, words, rows, change, block.DRAFT, 2) == []

@@ -290,7 +290,7 @@ def test_a_full_disk_changes_nothing(spool, monkeypatch, scenario, number, agree
                 break
             except OutOfSpace:
                 pass
-        assert not list(state_of(spool).glob("*.journal"))
+        assert not journal.pending(str(state_of(spool)), os.stat(spool.path).st_ino)
         assert spool.path.read_bytes() == before
         box.refresh()
         assert not box.news()
@@ -365,6 +365,60 @@ def test_flags_that_were_not_synced_are_written_again(spool, monkeypatch):
     assert "\\Seen" in box.flags(2) and calls[1:].index("pwrite") < len(calls) - 2 and calls[-1] == "fsync"
 
 
+# --- journals that are kept --------------------------------------------------------------
+
+
+def journals(spool):
+    return sorted(path.name.rpartition("-")[2] for path in state_of(spool).glob("*.journal*"))
+
+
+def test_a_session_keeps_its_journal_void_for_its_next_change(spool, subjects, agrees):
+    prepare(spool)
+    box, other = spool.open(), spool.open()
+    for each in (box, other, box, other):
+        each.append([Incoming(b"Subject: n\n\n")])
+    assert journals(spool) == ["0.journal", "1.journal"]
+    assert not journal.pending(str(state_of(spool)), os.stat(spool.path).st_ino), "they are void"
+    box.refresh()
+    box.news()
+    assert subjects(box) == [*WORDS, *"nnnn"]
+    agrees(box)
+    box.close()
+    other.close()
+    assert journals(spool) == []
+
+
+def test_a_kept_journal_whose_session_was_killed_is_removed(spool, subjects):
+    prepare(spool)
+    box = spool.open()
+    box.append([Incoming(b"Subject: n\n\n")])
+    os.close(box._file._spare._fd)
+    box._file._spare._fd, box._opened = -1, False
+    assert journals(spool) == ["0.journal"]
+    assert subjects(spool.open()) == [*WORDS, "n"]
+    assert journals(spool) == []
+
+
+def test_a_kept_journal_that_somebody_removed_is_made_anew(spool, subjects, agrees):
+    prepare(spool)
+    box = spool.open()
+    for _ in range(2):
+        box.append([Incoming(b"Subject: n\n\n")])
+        for path in state_of(spool).glob("*.journal"):
+            path.unlink()
+    box.append([Incoming(b"Subject: n\n\n")])
+    agrees(box)
+    box.close()
+    assert journals(spool) == []
+
+
+def test_a_large_journal_is_not_kept(spool):
+    prepare(spool)
+    box = spool.open()
+    box.append([Incoming(b"Subject: n\n\n" + b"line of a body\n" * 20_000)])
+    assert journals(spool) == []
+
+
 # --- journals that do not fit --------------------------------------------------------------
 
 
@@ -407,11 +461,11 @@ def test_a_journal_of_another_host_is_left_alone(spool, monkeypatch, subjects):
 
 
 def test_a_journal_that_does_not_fit_any_more_is_put_aside(spool, monkeypatch, subjects):
-    name = left_journal(spool, monkeypatch)
+    left_journal(spool, monkeypatch)
     spool.path.write_bytes(spool.message("other") + spool.message("mail", BIG))
     box = spool.open()
     assert subjects(box) == ["other", "mail"]
-    assert not name.exists()
+    assert not journal.pending(str(state_of(spool)), os.stat(spool.path).st_ino)
     assert list(state_of(spool).glob("*.misfit"))
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from mailcore.errors import InUse, ReadOnly
 from mailcore.settings import Settings
-from mailcore.store.formats.mbox import mailfile
+from mailcore.store import files
+from mailcore.store.formats.mbox import mailfile, rewrite
 from mailcore.store.formats.mbox.mailfile import NOWHERE, MailFile
 
 
@@ -87,9 +88,24 @@ def test_a_delivery_after_us_has_not_to_sleep(file):
             assert os.fstat(file.fd).st_atime < now
 
 
-def test_young_files_are_waited_for(file):
+def test_who_holds_all_locks_gives_a_young_file_a_time_of_its_own(file, monkeypatch):
     file.make()
     with file.held(True):
+        os.pwrite(file.fd, b"x", 0)
+        monkeypatch.setattr(mailfile, "sleep", None)
+        stamp, believed = file.settled_stamp(known=True)
+        assert believed and time.time_ns() - stamp[2] >= mailfile.GRAIN_NS
+        assert os.fstat(file.fd).st_atime < os.fstat(file.fd).st_mtime, "it is new mail still"
+        os.utime(file.fd)
+        later = time.time_ns() + 1_000_000
+        os.utime(file.fd, ns=(later, later - 1_000_000))
+        assert file.settled_stamp(known=True)[1]
+        assert os.fstat(file.fd).st_atime >= os.fstat(file.fd).st_mtime, "it has been read"
+
+
+def test_young_files_are_waited_for(file):
+    file.make()
+    with file.held(False):
         os.pwrite(file.fd, b"x", 0)
         stamp, believed = file.settled_stamp()
         assert believed and time.time_ns() - stamp[2] >= mailfile.GRAIN_NS
@@ -117,3 +133,26 @@ def test_a_stale_handle_is_opened_anew(file, monkeypatch):
     monkeypatch.setattr(mailfile.os, "fstat", fstat)
     with file.held(True) as there:
         assert there and len(calls) > 1
+
+
+def test_what_nobody_touched_since_our_sync_is_not_synced_again(file, monkeypatch, tmp_path):
+    synced = []
+    monkeypatch.setattr(files, "sync_data", lambda fd: synced.append(fd == file.fd))
+
+    def change() -> bool:
+        plan = rewrite.Plan(file.stamp()[1], file.stamp()[1])
+        plan.pieces.append(b"more")
+        before = file.stamp()
+        synced.clear()
+        file.perform(plan)
+        file.wrote(before)
+        return any(synced)
+
+    file.make()
+    with file.held(True):
+        assert change() and not change()
+        os.pwrite(file.fd, b"others", 0)
+        assert change() and not change()
+        file.write(b"ours", 0)
+        file.wrote(file.stamp())
+        assert change()

@@ -12,9 +12,9 @@ def performed(monkeypatch):
     plans = []
     real = journal.perform
 
-    def perform(fd, path, plan, home):
+    def perform(fd, path, plan, *places):
         plans.append(plan)
-        return real(fd, path, plan, home)
+        return real(fd, path, plan, *places)
 
     monkeypatch.setattr(journal, "perform", perform)
     return plans
