@@ -3,6 +3,9 @@
 What lives here: the columns and how they are cut, ordered and packed.  What does not: where
 they are kept (index.py) and what they mean to a format (formats/).  There is no Python
 object for a message: 100 000 messages are some arrays of 100 000 numbers.
+
+Columns that come from an index are read one by one, each when somebody looks at it: SELECT wants
+the UIDs, FETCH FLAGS two more.  If others saved meanwhile it is too late for that (`Stale`).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from binascii import crc32
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 # name, array type, what it is
 FIELDS = (
@@ -35,13 +38,20 @@ FIELDS = (
     ("saved", "q", "when it came into this mailbox, unix seconds; 0: not known yet (modseq.py)"),
 )
 NAMES = tuple(name for name, _, _ in FIELDS)
+NUMBERS = {name: number for number, name in enumerate(NAMES)}
+KINDS = {name: kind for name, kind, _ in FIELDS}
 CHUNK_ROWS = 1024
+_SEED = 1 << 24  # more chunks of a column than that, no mailbox has
+
+
+class Stale(Exception):
+    """A column that was not read yet is not there any more: others saved since, or it is damaged."""
 
 
 class Columns:
     """Rows of facts about messages."""
 
-    __slots__ = NAMES
+    __slots__ = (*NAMES, "_count", "_read")
 
     if TYPE_CHECKING:
         uid: array[int]
@@ -61,13 +71,46 @@ class Columns:
         block_octets: array[int]
         modseq: array[int]
         saved: array[int]
+        _count: int
 
     def __init__(self) -> None:
         for name, kind, _ in FIELDS:
             setattr(self, name, array(kind))
+        self._read: Callable[[str], array[int]] | None = None
+
+    @classmethod
+    def unread(cls, count: int, read: Callable[[str], array[int]]) -> Columns:
+        """Columns of `count` rows, each read when it is asked for; `read` raises Stale."""
+        some = cls.__new__(cls)
+        some._count, some._read = count, read
+        return some
+
+    def __getattr__(self, name: str) -> array[int]:
+        """A column that has not been read."""
+        if name not in NUMBERS or self._read is None:
+            raise AttributeError(name)
+        column = self._read(name)
+        setattr(self, name, column)
+        return column
+
+    def have(self, names: Sequence[str] = NAMES) -> bool:
+        """Read these, if they have not been; False if it is too late for that."""
+        try:
+            for name in names:
+                getattr(self, name)
+        except Stale:
+            return False
+        if names is NAMES:
+            self._read = None
+        return True
+
+    @property
+    def read(self) -> bool:
+        """All of them are in memory."""
+        return self._read is None
 
     def __len__(self) -> int:
-        return len(self.start)
+        return len(self.start) if self._read is None else self._count
 
     def picked(self, rows: Sequence[int]) -> Columns:
         """These rows in this order."""
@@ -105,28 +148,20 @@ class Columns:
 
     # --- on the disk -----------------------------------------------------------------
 
-    def chunks(self) -> list[bytes]:
-        """All rows packed, a checksum first, CHUNK_ROWS rows in each."""
-        return [self._packed(first, first + CHUNK_ROWS) for first in range(0, len(self), CHUNK_ROWS)]
-
-    def _packed(self, first: int, end: int) -> bytes:
-        data = b"".join([getattr(self, name)[first:end].tobytes() for name in NAMES])
-        return crc32(data).to_bytes(4, "little") + data
-
-    def add_chunk(self, data: bytes) -> bool:
-        """Append what `chunks` packed; False (and maybe half of it) if it is damaged."""
-        if len(data) < 4 or crc32(data[4:]) != int.from_bytes(data[:4], "little"):
-            return False
-        rows, rest = divmod(len(data) - 4, ROW_OCTETS)
-        if rest:
-            return False
-        view = memoryview(data)[4:]
-        for name, _, _ in FIELDS:
-            column = getattr(self, name)
-            octets = rows * column.itemsize
-            column.frombytes(view[:octets])
-            view = view[octets:]
-        return True
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """A column packed, CHUNK_ROWS rows in each, a checksum first."""
+        column, number = getattr(self, name), NUMBERS[name]
+        for place, first in enumerate(range(0, len(column), CHUNK_ROWS)):
+            data = column[first : first + CHUNK_ROWS].tobytes()
+            yield crc32(data, number * _SEED + place).to_bytes(4, "little") + data
 
 
-ROW_OCTETS = sum(array(kind).itemsize for _, kind, _ in FIELDS)
+def unpacked(name: str, chunks: Sequence[bytes]) -> array[int] | None:
+    """The column that `chunks` packed; None if it is damaged."""
+    column, number = array(KINDS[name]), NUMBERS[name]
+    for place, data in enumerate(chunks):
+        view = memoryview(data)
+        if len(data) < 4 or crc32(view[4:], number * _SEED + place) != int.from_bytes(view[:4], "little"):
+            return None
+        column.frombytes(view[4:])
+    return column

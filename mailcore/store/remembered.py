@@ -170,6 +170,11 @@ class Remembered:
                 waiting[uid] = text
                 self._waiting_octets += len(text)
 
+    @property
+    def waits(self) -> bool:
+        """There are texts to write."""
+        return any(self._waiting.values())
+
     def settle(self, columns: Columns, all_: bool = False) -> None:
         """Write what waits, if it is worth it; holds no lock of a mailbox."""
         many = max(map(len, self._waiting.values()), default=0)

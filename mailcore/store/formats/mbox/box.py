@@ -12,16 +12,17 @@ from time import time
 from mailcore import log
 from mailcore.errors import DiskError, MailError, NoPermission, NoSuchMailbox, ReadOnly
 from mailcore.store import files
+from mailcore.store.columns import NAMES
 from mailcore.store.formats.mbox import block, fromline, identity, journal, rewrite, torn
 from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.flags import bits_and_mask, change_rows
-from mailcore.store.formats.mbox.followed import SOON_SECONDS, Current
+from mailcore.store.formats.mbox.followed import SOON_SECONDS, UNFILED, Current
 from mailcore.store.formats.mbox.gathered import Gathered
 from mailcore.store.formats.mbox.messages import Messages
 from mailcore.store.formats.mbox.numbered import Numbered
 from mailcore.store.formats.mbox.scan import NEVER, scan
 from mailcore.store.formats.mbox.stored import Stored
-from mailcore.store.formats.mbox.writing import Writing, unbased, unfiled
+from mailcore.store.formats.mbox.writing import Writing, maybe_unbased, unbased, unfiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,22 +127,27 @@ class Box(Messages, Numbered):
             raise
         facts.set_stamp(*self._file.wrote(before))
         record.facts = facts.words()
-        saved = self._index.save(self.path, record)
+        saved = self._save(record)
         self._adopt(record, facts)
         if not saved:
             self._facts.believed = 0
 
     def _settle_soon(self) -> None:
         """At open: write what is cheap to write, or what would be lost otherwise."""
-        if self.readonly:
+        if self.readonly or self._is_filed():
             return
-        columns = self._record.columns
+        columns = self._columns(*NAMES)
         rows = unfiled(self._record)
         odd = [columns.start[row] for row in rows if not 0 < columns.block_octets[row] < NEVER]
         if unbased(self._record, self._facts):
             odd.append(0)
         if (rows or odd) and (not odd or self._facts.size - min(odd) <= LAZY_OCTETS or not self._index.lasting):
             self._settle(False)
+
+    def _is_filed(self) -> bool:
+        """The file says all that the record does, as far as that can be known without its columns."""
+        counts = self._record.counts
+        return bool(counts) and not counts[UNFILED] and not maybe_unbased(self._record, self._facts)
 
     def _settle(self, sync: bool) -> None:
         """Bring everything into the file, if it can be locked soon."""
@@ -227,7 +233,7 @@ class Box(Messages, Numbered):
             raise
         facts.set_stamp(*self._file.wrote(before, new_mail=True))
         record.facts = facts.words()
-        saved = self._index.save(self.path, record, durable=True)
+        saved = self._save(record, durable=True)
         self._adopt(record, facts)
         if not saved:
             self._facts.believed = 0
@@ -278,9 +284,9 @@ class Box(Messages, Numbered):
 
     def close(self) -> None:
         self._fresh = False  # the next session claims them
-        self._memory.settle(self._record.columns, all_=True)
+        self._settle_memory(all_=True)
         settled = self.readonly or self._missing or not self._opened
-        if not settled and (unfiled(self._record) or unbased(self._record, self._facts) or self._stale_base()):
+        if not settled and (self._stale_base() or not self._is_filed()):
             self._settle(True)
         self._opened = False
         self._file.close()

@@ -25,6 +25,7 @@ import os
 
 from mailcore.errors import DiskError, InUse, MailError, NoSuchMailbox, ReadOnly
 from mailcore.store import files
+from mailcore.store.columns import Stale
 from mailcore.store.formats.mbox import block, identity, survey
 from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.mailfile import NOWHERE, MailFile
@@ -35,10 +36,11 @@ from mailcore.store.remembered import Remembered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeVar
 
     from mailcore.settings import Settings
+    from mailcore.store.columns import Columns
     from mailcore.store.formats.mbox.mailfile import Stamp
     from mailcore.store.index import Index
     from mailcore.store.textindex import Filed
@@ -50,8 +52,9 @@ SOON_SECONDS = 2  # locks that are only nice to have are not waited for longer
 TRIES = 20
 AHEAD_TRIES = 8  # a mailbox that changes each time it was read ahead is read under the lock
 
-# bytes.translate table: a column of flag bits to a column of yes and no
+# bytes.translate tables: a column of flag bits to a column of yes and no
 _UNCLAIMED = bytes(not bits & block.OLD for bits in range(256))
+_UNSEEN = bytes(not bits & block.SEEN for bits in range(256))
 
 
 class Current:
@@ -72,7 +75,11 @@ class Current:
             there = file.lock(self._exclusive, self._seconds)
             try:
                 box._synchronise(there, self._thorough, brief=tries > 0)
-                return there
+                if box._record.columns.have():
+                    return there
+                file.unlock()
+                box._facts.believed = 0
+                continue
             except survey.Later:
                 file.unlock()
             except BaseException:
@@ -181,6 +188,8 @@ class Followed(Mailbox):
             return self._file.wait_for_settling()
         try:
             compared = self._compared(self._known(), stamp, True, thorough)
+        except Stale:
+            return True
         except MailError:
             if self._file.stamp() == stamp:
                 raise  # it is not because somebody wrote meanwhile
@@ -188,7 +197,7 @@ class Followed(Mailbox):
         if compared is None or not compared[1]:
             return True
         record, claimed = self._claimed(compared[0])
-        if self._file.stamp() == stamp and self._index.save(self.path, record, durable=compared[2]):
+        if self._file.stamp() == stamp and self._save(record, durable=compared[2]):
             self._view.recent.update(claimed)
             self._ahead = record, False, False
         else:
@@ -204,15 +213,34 @@ class Followed(Mailbox):
                     return found  # it was so before and after, and no lock was needed
             except DiskError:
                 pass
+            except Stale:
+                self._facts.believed = 0
         for _ in range(TRIES):
-            with self._file.held(False) as there:
-                if self._missing if not there else self._agrees(False):
-                    return read()
+            try:
+                with self._file.held(False) as there:
+                    if self._missing if not there else self._agrees(False):
+                        return read()
+            except Stale:
+                self._facts.believed = 0
             self._look()
             if not self._facts.believed:
                 break
         with Current(self, False, None, False):  # a time that later writes may have, too (settled_stamp)
             return read()
+
+    def _columns(self, *names: str) -> Columns:
+        """The columns of the record, these in memory; of what the mailbox is now, if others changed it before."""
+        for _ in range(TRIES):
+            columns = self._record.columns
+            if columns.have(names):
+                return columns
+            self._look_anew()
+        raise DiskError(detail="the index changes faster than it can be read")
+
+    def _look_anew(self) -> None:
+        """What we know of the mailbox cannot be read any more: look what it is now."""
+        self._facts.believed = 0
+        self._look()
 
     def _agrees(self, thorough: bool) -> bool:
         """The file is as the record says.  A lock is held."""
@@ -234,25 +262,33 @@ class Followed(Mailbox):
         if self._agrees(thorough):
             return True
         for _ in range(TRIES):
-            base = self._known()
-            stamp, believed = self._file.settled_stamp()
-            compared = self._compared(base, stamp, believed, thorough, scanning, brief)
-            if compared is None:
-                return False
-            record, changed, given = compared
-            facts = Facts(record.facts)
-            record, claimed = self._claimed(record)
-            if changed or claimed:
-                if record is self._record:
-                    record = identity.follower(record)
-                if not self._index.save(self.path, record, durable=given):
-                    continue
+            try:
+                base = self._known()
+                stamp, believed = self._file.settled_stamp()
+                compared = self._compared(base, stamp, believed, thorough, scanning, brief)
+                if compared is None:
+                    return False
+                record, changed, given = compared
+                facts = Facts(record.facts)
+                record, claimed = self._claimed(record)
+                if changed or claimed:
+                    if record is self._record:
+                        record = identity.follower(record)
+                    if not self._save(record, durable=given):
+                        continue
+            except Stale:
+                continue
             self._adopt(record, facts)
             self._ahead = None
             self._missing = self._fresh = False
             self._view.recent.update(claimed)
             return True
         raise DiskError(detail="the index changes faster than it can be read")
+
+    def _save(self, record: Record, durable: bool = False) -> bool:
+        """Keep a record in the index, with what is asked of it most; False if somebody else saved before."""
+        record.counts = _counts(record)
+        return self._index.save(self.path, record, durable)
 
     def _compared(
         self, base: Record, stamp: Stamp, believed: bool, thorough: bool, scanning: bool = True, brief: bool = False
@@ -289,14 +325,16 @@ class Followed(Mailbox):
         generation = self._index.generation(self.path)
         if self._missing and generation == self._kept.generation:
             return self._kept
-        if self._ahead is not None and (generation == self._ahead[0].generation or not self._index.lasting):
+        if self._ahead is not None and self._is_still(self._ahead[0], generation):
             return self._ahead[0]
         self._ahead = None
-        if self._opened and (generation == self._record.generation or not self._index.lasting):
+        if self._opened and self._is_still(self._record, generation):
             return self._record
         record = self._index.load(self.path)
         if record is None:
-            record = identity.follower(self._record) if self._opened else Record()
+            known = self._opened and self._record.columns.read
+            record = identity.follower(self._record) if known else Record()
+            record.uid_next = self._record.uid_next  # no UID is given twice
             record.generation = generation
         if record.uid_next > identity.ANEW_UID and not self._opened:
             record = identity.numbered_anew(record)
@@ -305,14 +343,20 @@ class Followed(Mailbox):
         self._ahead = record, False, False
         return record
 
+    def _is_still(self, record: Record, generation: int) -> bool:
+        """There is nothing newer than this, of which nobody has the columns but we (if we have them)."""
+        return generation == record.generation or (not self._index.lasting and record.columns.read)
+
     def _found(self, base: Record, facts: Facts, size: int, thorough: bool, brief: bool) -> tuple[Record, bool]:
         """Scan what is new of the file, or all; the record, and whether UIDs were given."""
+        if not base.columns.have():
+            raise Stale
         trust = identity.NEW if not base.uid_validity or not base.facts else self._trust
         fd = self._file.fd
         with files.Judge("mail file"):
             if facts.ino == os.fstat(fd).st_ino and size > facts.size and len(base.columns) and trust != identity.NEW:
-                row = max(range(len(base.columns)), key=base.columns.start.__getitem__)
-                start = base.columns.start[row]
+                start = max(base.columns.start)
+                row = base.columns.start.index(start)
                 tail = survey.scanned(self._file, start, size, brief) if start else None
                 merged = identity.merge_tail(base, tail, row, trust) if tail else None
                 if merged is not None and (not thorough or survey.verified(self._file, base, brief)):
@@ -339,6 +383,8 @@ class Followed(Mailbox):
 
     def _claimed(self, record: Record) -> tuple[Record, list[int]]:
         """Messages that no session saw before are \\Recent here, and nowhere else (RFC 3501 §2.3.2)."""
+        if record.counts and not record.counts[UNCLAIMED]:
+            return record, []
         fresh = record.columns.flags.tobytes().translate(_UNCLAIMED)
         row = fresh.find(1)
         if row < 0:
@@ -384,9 +430,20 @@ class Followed(Mailbox):
             facts = Facts()
             facts.started = self._started
             record.facts = facts.words()
-            self._index.save(self.path, record, durable=True)
+            self._save(record, durable=True)
         self._kept = record
-        empty = identity.follower(record)  # the index keeps the columns: the file may come back
-        empty.columns.cut(0)
-        self._adopt(empty, Facts())
+        self._adopt(identity.emptied(record), Facts())  # the index keeps the columns: the file may come back
         self._facts.believed = 0
+
+
+UNSEEN, FIRST_UNSEEN, UNCLAIMED, UNFILED = range(4)  # in Record.counts
+
+
+def _counts(record: Record) -> Sequence[int]:
+    """How many messages are not \\Seen, the number of the first of them, how many no session has claimed,
+    and whether the file may say less than we do."""
+    columns = record.columns
+    bits = columns.flags.tobytes()
+    unseen = bits.translate(_UNSEEN)
+    differs = columns.flags != columns.filed or columns.words != columns.filed_words
+    return unseen.count(1), unseen.find(1) + 1, bits.translate(_UNCLAIMED).count(1), int(differs)

@@ -182,6 +182,11 @@ def follower(base: Record) -> Record:
     return record
 
 
+def emptied(base: Record) -> Record:
+    """The same without messages."""
+    return _follower(base)
+
+
 def numbered_anew(base: Record) -> Record:
     """The same mailbox with UIDs from 1 on and a higher UIDVALIDITY: there are none left (RFC 3501 §2.3.1.1)."""
     record = follower(base)

@@ -6,12 +6,13 @@ to.  What does not: whether the record is right (followed.py), and changes (box.
 
 from __future__ import annotations
 
-from mailcore.errors import Expunged
+from mailcore.errors import DiskError, Expunged
+from mailcore.store.columns import Stale
 from mailcore.store.formats.mbox import block
 from mailcore.store.formats.mbox.flags import NAMES, VISIBLE
-from mailcore.store.formats.mbox.followed import Followed
+from mailcore.store.formats.mbox.followed import FIRST_UNSEEN, TRIES, UNSEEN, Followed
 from mailcore.store.formats.mbox.text import FileText
-from mailcore.store.formats.mbox.view import row_of
+from mailcore.store.formats.mbox.view import TOLD, row_of
 from mailcore.store.mailbox import RECENT, News
 
 TYPE_CHECKING = False
@@ -44,10 +45,11 @@ class Messages(Followed):
         return row
 
     def flags(self, uid: int) -> frozenset[str]:
+        columns = self._columns("flags", "words")
         row = self._row(uid)
         words = 0
         if row >= 0:
-            bits, words = self._record.columns.flags[row], self._record.columns.words[row]
+            bits, words = columns.flags[row], columns.words[row]
         elif (bits := self._view.told_flags(uid)) < 0:
             raise Expunged
         return self._flag_set(bits & VISIBLE, words, uid in self._view.recent)
@@ -70,10 +72,10 @@ class Messages(Followed):
         return rows if some == uids or (some is not None and some.tolist() == list(uids)) else None
 
     def flags_of(self, uids: Sequence[int]) -> list[frozenset[str]]:
+        columns = self._columns("flags", "words")
         rows = self._side_by_side(uids)
         if rows is None:
             return super().flags_of(uids)
-        columns = self._record.columns
         visible = columns.flags[rows].tobytes().translate(_VISIBLE)
         recent = map(self._view.recent.__contains__, uids)
         known = self._flag_sets
@@ -81,22 +83,24 @@ class Messages(Followed):
         return [known.get(key) or self._flag_set(*key) for key in keys]
 
     def octets_of(self, uids: Sequence[int]) -> Sequence[int]:
+        columns = self._columns("octets")
         rows = self._side_by_side(uids)
-        return super().octets_of(uids) if rows is None else self._record.columns.octets[rows]
+        return super().octets_of(uids) if rows is None else columns.octets[rows]
 
     def dates_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        columns = self._columns("date", "zone")
         rows = self._side_by_side(uids)
         if rows is None:
             return super().dates_of(uids)
-        columns = self._record.columns
         return list(zip(columns.date[rows], columns.zone[rows], strict=True))
 
     def octets(self, uid: int) -> int:
-        return self._record.columns.octets[self._there(uid)]
+        return self._columns("octets").octets[self._there(uid)]
 
     def internal_date(self, uid: int) -> tuple[int, int]:
+        columns = self._columns("date", "zone")
         row = self._there(uid)
-        return self._record.columns.date[row], self._record.columns.zone[row]
+        return columns.date[row], columns.zone[row]
 
     def header(self, uid: int) -> bytes:
         return self._parts(uid, False)[0]
@@ -125,8 +129,10 @@ class Messages(Followed):
         some: list[int] = []
         left = SLICE_OCTETS
         for uid in uids:
-            if with_body and (row := self._row(uid)) >= 0:
-                left -= min(self._record.columns.length[row], self._settings.text_octets)
+            if with_body:
+                length = self._columns("length").length
+                if (row := self._row(uid)) >= 0:
+                    left -= min(length[row], self._settings.text_octets)
             if some and (left < 0 or len(some) == SLICE_MESSAGES):
                 yield some
                 some, left = [], SLICE_OCTETS
@@ -166,10 +172,10 @@ class Messages(Followed):
         return self._undisturbed(read)
 
     def remembered(self, kind: str, uids: Sequence[int]) -> list[bytes | None]:
-        return self._memory.texts(kind, self._record.columns, uids)
+        return self._memory.texts(kind, self._columns("digest", "octets"), uids)
 
     def remember(self, kind: str, pairs: Iterable[tuple[int, bytes]]) -> None:
-        self._memory.keep(kind, self._record.columns, pairs)
+        self._memory.keep(kind, self._columns("digest", "octets"), pairs)
 
     # --- the text index ----------------------------------------------------------------
 
@@ -203,15 +209,32 @@ class Messages(Followed):
 
     @property
     def unseen(self) -> int:
-        return self._view.flags(self._record.columns).translate(_UNSEEN).count(1)
+        counts = self._counted()
+        return counts[UNSEEN] if counts else self._view.flags(self._columns(*TOLD)).translate(_UNSEEN).count(1)
 
     @property
     def first_unseen(self) -> int | None:
-        return self._view.flags(self._record.columns).translate(_UNSEEN).find(1) + 1 or None
+        counts = self._counted()
+        if counts:
+            return counts[FIRST_UNSEEN] or None
+        return self._view.flags(self._columns(*TOLD)).translate(_UNSEEN).find(1) + 1 or None
+
+    def _counted(self) -> Sequence[int]:
+        """What the record says of its columns, if the view has the same messages."""
+        return self._record.counts if self._view.uids == self._record.columns.uid else ()
+
+    def _settle_memory(self, all_: bool = False) -> None:
+        if self._memory.waits:
+            self._memory.settle(self._columns("digest", "octets"), all_)
 
     def hold(self, arrivals: bool) -> None:
         self._view.holds = arrivals
 
     def news(self, expunges: bool = True) -> News:
-        self._memory.settle(self._record.columns)
-        return self._view.tell(self._record, expunges)
+        self._settle_memory()
+        for _ in range(TRIES):
+            try:
+                return self._view.tell(self._record, expunges)
+            except Stale:
+                self._look_anew()
+        raise DiskError(detail="the index changes faster than it can be read")

@@ -176,10 +176,16 @@ def unbased(record: Record, facts: Facts) -> bool:
     UW and alpine forget keywords that it does not name, so a line that is too short counts as wrong.
     """
     columns = record.columns
+    return maybe_unbased(record, facts) and columns.block_octets[columns.file_order()[0]] != NEVER
+
+
+def maybe_unbased(record: Record, facts: Facts) -> bool:
+    """The same, but for a first message that nothing can be put into."""
+    columns = record.columns
     if facts.internal_end or not len(columns) or (facts.base_offset < 0 and facts.base_is_right(record)):
         return False
     if facts.base_offset >= 0:
         names = [keyword.encode() for keyword in record.keywords]
         if block.write_base(record.uid_validity, record.uid_next - 1, names, facts.base_octets) is not None:
             return False
-    return columns.block_octets[columns.file_order()[0]] != NEVER
+    return True
