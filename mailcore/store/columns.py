@@ -41,6 +41,7 @@ NAMES = tuple(name for name, _, _ in FIELDS)
 NUMBERS = {name: number for number, name in enumerate(NAMES)}
 KINDS = {name: kind for name, kind, _ in FIELDS}
 CHUNK_ROWS = 1024
+OFTEN = ("flags", "words", "filed", "filed_words")  # what most changes of a mailbox change
 _SEED = 1 << 24  # more chunks of a column than that, no mailbox has
 
 
@@ -51,7 +52,7 @@ class Stale(Exception):
 class Columns:
     """Rows of facts about messages."""
 
-    __slots__ = (*NAMES, "_count", "_read")
+    __slots__ = (*NAMES, "_count", "_read", "_shared")
 
     if TYPE_CHECKING:
         uid: array[int]
@@ -72,17 +73,19 @@ class Columns:
         modseq: array[int]
         saved: array[int]
         _count: int
+        _shared: set[str]
 
     def __init__(self) -> None:
         for name, kind, _ in FIELDS:
             setattr(self, name, array(kind))
         self._read: Callable[[str], array[int]] | None = None
+        self._shared = set()
 
     @classmethod
     def unread(cls, count: int, read: Callable[[str], array[int]]) -> Columns:
         """Columns of `count` rows, each read when it is asked for; `read` raises Stale."""
         some = cls.__new__(cls)
-        some._count, some._read = count, read
+        some._count, some._read, some._shared = count, read, set()
         return some
 
     def __getattr__(self, name: str) -> array[int]:
@@ -121,19 +124,30 @@ class Columns:
         return some
 
     def extend(self, more: Columns) -> None:
+        self.own(*NAMES)
         for name in NAMES:
             getattr(self, name).extend(getattr(more, name))
 
     def cut(self, count: int) -> None:
         """Keep the first `count` rows."""
+        self.own(*NAMES)
         for name in NAMES:
             del getattr(self, name)[count:]
 
     def copy(self) -> Columns:
-        some = Columns()
+        """The same to be changed: whoever changes another column than those of OFTEN says so first (`own`)."""
+        some = Columns.__new__(Columns)
+        some._read, some._shared = None, set(NAMES)
         for name in NAMES:
-            setattr(some, name, getattr(self, name)[:])
+            setattr(some, name, getattr(self, name))
+        some.own(*OFTEN)
         return some
+
+    def own(self, *names: str) -> None:
+        """These columns are going to be changed, and nobody else's with them."""
+        for name in self._shared.intersection(names):
+            setattr(self, name, getattr(self, name)[:])
+        self._shared.difference_update(names)
 
     def file_order(self) -> Sequence[int]:
         """The rows in the order of the file."""
@@ -156,12 +170,24 @@ class Columns:
             yield crc32(data, number * _SEED + place).to_bytes(4, "little") + data
 
 
+def different(one: array[int], other: array[int]) -> list[int]:
+    """The rows in which two columns of one kind and length differ."""
+    found: list[int] = []
+    if one == other:
+        return found
+    for first in range(0, len(one), CHUNK_ROWS):
+        here, there = one[first : first + CHUNK_ROWS], other[first : first + CHUNK_ROWS]
+        if here != there:
+            found += [row for row, (new, old) in enumerate(zip(here, there, strict=True), first) if new != old]
+    return found
+
+
 def unpacked(name: str, chunks: Sequence[bytes]) -> array[int] | None:
     """The column that `chunks` packed; None if it is damaged."""
-    column, number = array(KINDS[name]), NUMBERS[name]
-    for place, data in enumerate(chunks):
-        view = memoryview(data)
-        if len(data) < 4 or crc32(view[4:], number * _SEED + place) != int.from_bytes(view[:4], "little"):
+    column, seed = array(KINDS[name]), NUMBERS[name] * _SEED
+    views = [memoryview(data)[4:] for data in chunks]
+    for place, (data, view) in enumerate(zip(chunks, views, strict=True), seed):
+        if len(data) < 4 or crc32(view, place) != int.from_bytes(data[:4], "little"):
             return None
-        column.frombytes(view[4:])
+    column.frombytes(b"".join(views))
     return column

@@ -47,7 +47,7 @@ class Box(Messages, Numbered):
         super().__init__(path, name, settings, readonly, inbox, index, user)
         try:
             self._heal()
-            self._look(True)
+            self._look()
             self._opened = True
             self._settle_soon()
             self.news()
@@ -133,8 +133,11 @@ class Box(Messages, Numbered):
             self._facts.believed = 0
 
     def _settle_soon(self) -> None:
-        """At open: write what is cheap to write, or what would be lost otherwise."""
-        if self.readonly or self._is_filed():
+        """At open: write what is cheap to write, or what would be lost otherwise.
+
+        New mail of a large mailbox waits for the close: the index has its UIDs.
+        """
+        if self.readonly or self._is_filed() or (not self._facts.verified and self._index.lasting):
             return
         columns = self._columns(*NAMES)
         rows = unfiled(self._record)
@@ -150,14 +153,39 @@ class Box(Messages, Numbered):
         return bool(counts) and not counts[UNFILED] and not maybe_unbased(self._record, self._facts)
 
     def _settle(self, sync: bool) -> None:
-        """Bring everything into the file, if it can be locked soon."""
+        """Bring everything into the file, if it can be locked soon.
+
+        Where that is new mail only, nobody's change of other messages can be lost by it, and they are not looked at.
+        """
         try:
-            with Current(self, True, SOON_SECONDS, True) as there:
+            thorough = not self._facts.verified and not self._only_new()
+            with Current(self, True, SOON_SECONDS, thorough) as there:
+                if not there or not (self._facts.verified or self._only_new()):
+                    return
                 rows, whole = unfiled(self._record), unbased(self._record, self._facts)
-                if there and (rows or whole or self._stale_base()):
+                if rows or whole or self._stale_base():
                     self._write(identity.follower(self._record), rows, sync=sync, whole=whole)
         except MailError as error:
             log.warning(f"{log.clean(self.path)} not brought up to date: {error.detail or error.text}")
+
+    def _only_new(self) -> bool:
+        """What the file does not say lies behind all that it says, and X-IMAPbase is where it was.
+
+        The file is locked, or the answer a guess.
+        """
+        columns, rows = self._columns(*NAMES), unfiled(self._record)
+        first = len(columns) - len(rows)
+        if not first or (rows and rows[0] != first) or unbased(self._record, self._facts):
+            return False
+        known = max(columns.start[:first])
+        return all(start > known for start in columns.start[first:]) and self._base_is_there()
+
+    def _base_is_there(self) -> bool:
+        offset, octets = self._facts.base_offset, self._facts.base_octets
+        if offset < 0:
+            return True
+        line = files.read(self._file.fd, octets + 1, offset - 1)
+        return line.startswith(b"\nX-IMAP") and line.find(b"\n", 1) == octets
 
     def _stale_base(self) -> bool:
         return self._facts.base_offset >= 0 and not self._facts.base_is_right(self._record)

@@ -116,6 +116,7 @@ class Followed(Mailbox):
         self._filed: Filed | None = None  # in the text index, when that is first asked
         self._started = 0  # the start of the machine after which this was looked at for damage
         self._opened = False
+        self._glanced = True  # of a mailbox that grew only the end was looked at, see _synchronise
         self._fresh = False  # there are messages of our own that no session has claimed
         self._missing = False
         self._view = View()
@@ -147,9 +148,11 @@ class Followed(Mailbox):
     # --- looking at the file -----------------------------------------------------------
 
     def refresh(self) -> None:
-        if self._facts.believed and not self._missing and not self._fresh and self._file.named_stamp() == self._stamp:
+        thorough, self._glanced = self._glanced, False
+        known = self._facts.believed and self._facts.verified >= thorough and not self._missing and not self._fresh
+        if known and self._file.named_stamp() == self._stamp:
             return
-        self._look(later=True)
+        self._look(thorough, later=True)
 
     def _look(self, thorough: bool = False, later: bool = False) -> None:
         """Bring the record up to date, `later` if others have the file now and that will do.
@@ -254,7 +257,8 @@ class Followed(Mailbox):
         A lock is held, if there is a file.  Who is `brief` gets survey.Later rather than a long wait.
 
         After a delivery the end of the file tells what is new, but not whether somebody changed
-        flags in place before it; who is `thorough` looks at every message's fields too.
+        flags in place before it; who is `thorough` looks at every message's fields too.  An open is not:
+        that is for the first command that follows, and for who writes.
         """
         if not there:
             self._lost()

@@ -145,6 +145,7 @@ def merge_tail(
             _mine(tail, place, mine[place - skip])
     if skip:
         _known(record, words, 0, row, base.columns, tail, found)
+    record.columns.own(*NAMES)
     for name in NAMES:
         column, more = getattr(record.columns, name), getattr(tail, name)
         if skip:
@@ -193,6 +194,7 @@ def numbered_anew(base: Record) -> Record:
     columns = record.columns
     record.uid_validity = new_validity(record.uid_validity)
     record.uid_next = len(columns) + 1
+    columns.own("uid")
     columns.uid[:] = array("I", range(1, len(columns) + 1))
     columns.filed[:] = array("B", [bits & ~block.NUMBERED for bits in columns.filed])
     return record

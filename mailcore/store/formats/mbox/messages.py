@@ -209,6 +209,8 @@ class Messages(Followed):
 
     @property
     def unseen(self) -> int:
+        if not self._facts.verified and not self._missing:
+            self._look(True)
         counts = self._counted()
         return counts[UNSEEN] if counts else self._view.flags(self._columns(*TOLD)).translate(_UNSEEN).count(1)
 

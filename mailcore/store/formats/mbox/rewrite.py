@@ -94,6 +94,7 @@ class Change:
         Messages from there on get their block; rows of `removed` before `place` are not allowed.
         """
         columns = self.columns.copy()
+        columns.own("start", "header", "length", "block", "block_octets")
         draft = Draft(columns.start[order[place]] if place < len(order) else self.old_end, self.old_end)
         first = place == 0
         for index in range(place, len(order)):

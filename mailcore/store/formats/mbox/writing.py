@@ -6,10 +6,12 @@ plans (rewrite.py) and their performance (journal.py).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from operator import itemgetter
 
 from mailcore import log
 from mailcore.store import files
+from mailcore.store.columns import different
 from mailcore.store.formats.mbox import block, identity, journal, rewrite
 from mailcore.store.formats.mbox.scan import NEVER
 
@@ -92,9 +94,7 @@ class Writing:
         record, facts = self.record, self.facts
         columns = record.columns
         order = columns.file_order()
-        place = 0
-        while columns.start[order[place]] < begin:
-            place += 1
+        place = bisect_left(order, begin, key=columns.start.__getitem__)
         change = rewrite.Change(columns, size, identity.Words(record).names, self.file.read)
         change.removed = self.gone
         if not facts.internal_end:
@@ -160,14 +160,8 @@ def _plans(patches: Patches) -> Iterator[rewrite.Plan]:
 def unfiled(record: Record) -> list[int]:
     """Rows that the file does not say as we do."""
     columns = record.columns
-    if columns.flags == columns.filed and columns.words == columns.filed_words:
-        return []
-    return [
-        row
-        for row in range(len(columns))
-        if (columns.flags[row] != columns.filed[row] or columns.words[row] != columns.filed_words[row])
-        and columns.block_octets[row] != NEVER
-    ]
+    rows = {*different(columns.flags, columns.filed), *different(columns.words, columns.filed_words)}
+    return sorted(row for row in rows if columns.block_octets[row] != NEVER)
 
 
 def unbased(record: Record, facts: Facts) -> bool:
