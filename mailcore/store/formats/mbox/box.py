@@ -74,10 +74,10 @@ class Box(Messages, Numbered):
             log.error(f"{log.clean(self.path)}: {error.detail or error.text}")
             return
         self._started = facts.started = started
-        if base.facts:
+        if base.facts and base.columns.have():
             record = identity.follower(base)
             record.facts = facts.words()
-            self._index.save(self.path, record)
+            self._save(record)
 
     # --- flags -------------------------------------------------------------------------
 

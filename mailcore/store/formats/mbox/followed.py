@@ -22,6 +22,8 @@ without a lock too: what was read is good if the stamp is the same after it.
 from __future__ import annotations
 
 import os
+from array import array
+from itertools import compress
 
 from mailcore.errors import DiskError, InUse, MailError, NoSuchMailbox, ReadOnly
 from mailcore.store import files
@@ -54,6 +56,7 @@ AHEAD_TRIES = 8  # a mailbox that changes each time it was read ahead is read un
 
 # bytes.translate tables: a column of flag bits to a column of yes and no
 _UNCLAIMED = bytes(not bits & block.OLD for bits in range(256))
+_CLAIMED = bytes(bits | block.OLD for bits in range(256))
 _UNSEEN = bytes(not bits & block.SEEN for bits in range(256))
 
 
@@ -390,17 +393,13 @@ class Followed(Mailbox):
         if record.counts and not record.counts[UNCLAIMED]:
             return record, []
         fresh = record.columns.flags.tobytes().translate(_UNCLAIMED)
-        row = fresh.find(1)
-        if row < 0:
+        if not fresh.count(1):
             return record, []
         if not self.readonly:
             record = identity.follower(record)
-        claimed = []
-        while row >= 0:
-            claimed.append(record.columns.uid[row])
-            if not self.readonly:
-                record.columns.flags[row] |= block.OLD
-            row = fresh.find(1, row + 1)
+        claimed = list(compress(record.columns.uid, fresh))
+        if not self.readonly:
+            record.columns.flags = array("B", record.columns.flags.tobytes().translate(_CLAIMED))
         if self.readonly:
             self._view.recent.update(claimed)
             return record, []

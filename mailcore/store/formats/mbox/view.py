@@ -77,7 +77,7 @@ class View:
         return bytes(bits)
 
     def count_recent(self) -> int:
-        return sum(1 for uid in self.recent if self.index(uid) >= 0)
+        return len(self.recent.intersection(self.uids)) if self.recent else 0
 
     # --- telling -----------------------------------------------------------------------
 
