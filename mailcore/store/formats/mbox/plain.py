@@ -31,8 +31,8 @@ def run(data: bytes, at: int, separator: tuple[int, int, int], found: Scan) -> t
 
     `at` is the offset of data[0]; separators are offset, seconds and zone.
     """
-    find, touched = data.find, block.touched
-    start, seconds, zone = separator
+    find, touched, number = data.find, block.touched, int.from_bytes
+    start, when = separator[0], separator[1:]
     begin = start - at
     rows = []
     while True:
@@ -44,29 +44,30 @@ def run(data: bytes, at: int, separator: tuple[int, int, int], found: Scan) -> t
         if following is None:
             break
         head = data[line_end : head_end + 2]
+        hidden, spot = _NOTHING, len(head) - 1
         if touched(head) is None:
-            hidden, shown, same = _NOTHING, head, head.rstrip(b"\n")
+            shown, same = head, head.rstrip(b"\n")
         else:
             hidden, same = block.read(head), block.identity(head)
             shown = head if hidden.plain else block.strip(head)
+            spot = hidden.offset if hidden.offset >= 0 else spot if hidden.plain else 0
         body_octets = ended = check = 0
         if place > head_end + 1:
             body, ended = data[head_end + 2 : place], 2  # its last line end goes as two octets
             check = crc32(body)
             body_octets = 2 * len(body) - len(body.replace(b"\n", b"")) + ended
-        same += b"%d %d" % (body_octets - ended, check)
+        digest = blake2b(b"%b%d %d" % (same, body_octets - ended, check), digest_size=8).digest()
         rows.append((
-            start, line_end + 1 - begin, head_end + 1 - line_end, max(place, head_end + 1) - line_end,
-            2 * len(shown) - 2 - len(shown.replace(b"\n", b"")) + body_octets, seconds, zone,
-            int.from_bytes(blake2b(same, digest_size=8).digest(), "little"), hidden.bits,
-            line_end - begin + _spot(hidden, head),
-            hidden.octets if hidden.plain or hidden.offset >= 0 else block.ODD, hidden.uid, hidden.words,
+            start, line_end + 1 - begin, head_end + 1 - line_end, (place if ended else head_end + 1) - line_end,
+            2 * len(shown) - 2 - len(shown.replace(b"\n", b"")) + body_octets, *when, number(digest, "little"),
+            hidden.bits, line_end - begin + spot, hidden.octets if hidden.plain or hidden.offset >= 0 else block.ODD,
+            hidden.uid, hidden.words,
         ))  # fmt: skip
-        begin = place + 2
-        start, (seconds, zone) = at + begin, following
+        begin, when = place + 2, following
+        start = at + begin
     if rows:
         _add(found, rows)
-    return start, seconds, zone
+    return start, when[0], when[1]
 
 
 def _following(data: bytes, index: int) -> tuple[int, tuple[int, int] | None]:
@@ -79,13 +80,6 @@ def _following(data: bytes, index: int) -> tuple[int, tuple[int, int] | None]:
             if moment is not None or end < 0:
                 return place, moment
     return -1, None
-
-
-def _spot(hidden: block.Hidden, head: bytes) -> int:
-    """Where our block is or goes, from the line end before the header."""
-    if hidden.offset >= 0:
-        return hidden.offset
-    return len(head) - 1 if hidden.plain else 0
 
 
 def _add(found: Scan, rows: list[tuple[Any, ...]]) -> None:
