@@ -10,6 +10,8 @@ Also here: which response code (RFC 5530) an error has.
 
 from __future__ import annotations
 
+import re
+
 from imapd.syntax import is_atom, utf7_decode
 from mailcore import errors
 
@@ -192,11 +194,14 @@ def flag(word: str) -> bytes:
 
 
 _UNQUOTABLE = bytes((*range(0x20), *range(0x7F, 256)))
+_is_plain = re.compile(rb"[ !#-\[\]-~]{0,%d}+" % QUOTED_OCTETS).fullmatch  # nothing to escape
 
 
 def string(value: bytes) -> bytes:
     """Quoted if it can be, else a literal (RFC 3501 §4.3)."""
-    if len(value) > QUOTED_OCTETS or value.translate(None, _UNQUOTABLE) != value:
+    if _is_plain(value):
+        return b'"%b"' % value
+    if b"\n" in value or len(value) > QUOTED_OCTETS or value.translate(None, _UNQUOTABLE) != value:
         return b"{%d}\r\n%b" % (len(value), _without_nul(value))
     if b'"' in value or b"\\" in value:
         value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

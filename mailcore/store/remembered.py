@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from array import array
 from binascii import crc32
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,18 +71,16 @@ class Chunk:
         """This and more, without what is not of any message now."""
         texts = {uid: text for uid in self.uid if (text := self._text(columns, uid)) is not None} | more
         chunk = Chunk()
-        pieces = []
-        end = 0
-        for uid in sorted(texts):
-            mark = marks(columns, uid)
-            if mark is None:
-                continue
-            chunk.uid.append(uid)
-            chunk.digest.append(mark[0])
-            chunk.octets.append(mark[1])
-            pieces.append(texts[uid])
-            end += len(texts[uid])
-            chunk.ends.append(end)
+        first, last = bisect_left(columns.uid, min(texts, default=0)), bisect_right(columns.uid, max(texts, default=0))
+        for uid, digest, octets in zip(
+            columns.uid[first:last], columns.digest[first:last], columns.octets[first:last], strict=True
+        ):
+            if uid in texts:
+                chunk.uid.append(uid)
+                chunk.digest.append(digest)
+                chunk.octets.append(octets)
+        pieces = list(map(texts.__getitem__, chunk.uid))
+        chunk.ends.extend(accumulate(map(len, pieces)))
         chunk.data = b"".join(pieces)
         return chunk
 
@@ -162,13 +161,11 @@ class Remembered:
         """UIDs and texts that were made since somebody asked for them."""
         if self._asked is None or not self._index.lasting or not self._limit:
             return
-        waiting = self._waiting.setdefault(kind, {})
-        same = self._asked is columns
-        for uid, text in pairs:
-            # what changed meanwhile may have been read as it was, or as it is
-            if len(text) <= TEXT_OCTETS and (same or marks(columns, uid) == marks(self._asked, uid)):
-                waiting[uid] = text
-                self._waiting_octets += len(text)
+        kept = [pair for pair in pairs if len(pair[1]) <= TEXT_OCTETS]
+        if self._asked is not columns:  # what changed meanwhile may have been read as it was, or as it is
+            kept = [pair for pair in kept if marks(columns, pair[0]) == marks(self._asked, pair[0])]
+        self._waiting.setdefault(kind, {}).update(kept)
+        self._waiting_octets += sum(len(text) for _, text in kept)
 
     @property
     def waits(self) -> bool:

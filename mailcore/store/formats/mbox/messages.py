@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mailcore.store.textindex import Filed
 
 SLICE_MESSAGES = 100  # so many are read under one lock,
+_HEADER = ("start", "line", "header", "block", "block_octets")  # columns that tell where one lies
 SLICE_OCTETS = 4 * 1024 * 1024  # or so much of them
 
 # bytes.translate tables: a column of flag bits to those that are told, and to one of yes and no
@@ -115,34 +116,48 @@ class Messages(Followed):
         return FileText(header, body_octets, lambda offset, octets: self._body(uid, offset, octets))
 
     def headers(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
-        for some in self._slices(uids, False):
-            for uid, header, _, _ in self._undisturbed(lambda some=some: self._read(some, False)):  # type: ignore[misc]
-                yield uid, header
+        wanted = list(uids)
+        for first in range(0, len(wanted), SLICE_MESSAGES):
+            some = wanted[first : first + SLICE_MESSAGES]
+            yield from self._undisturbed(lambda some=some: self._headers(some))  # type: ignore[misc]
+
+    def _headers(self, uids: list[int]) -> list[tuple[int, bytes]]:
+        """Those that are there, without hidden fields.  The file is as the record says."""
+        columns = self._record.columns
+        if rows := self._side_by_side(uids):
+            spans = zip(uids, *[getattr(columns, name)[rows] for name in _HEADER], strict=True)
+        else:
+            there = [(uid, row) for uid in uids if (row := self._row(uid)) >= 0]
+            spans = ((uid, *[getattr(columns, name)[row] for name in _HEADER]) for uid, row in there)  # type: ignore[assignment]
+        read, cut, found = self._file.read, block.cut, []
+        for uid, start, line, octets, place, ours in spans:  # from the line end before the header on
+            header = read(octets + 1, start + line - 1)
+            found.append((uid, cut(header, place - line + 1, ours)[1:] if ours else header[1:]))
+        return found
 
     def texts(self, uids: Iterable[int]) -> Iterator[tuple[int, Text]]:
-        for some in self._slices(uids, True):
-            for uid, header, body, octets in self._undisturbed(lambda some=some: self._read(some, True)):  # type: ignore[misc]
+        for some in self._slices(uids):
+            for uid, header, body, octets in self._undisturbed(lambda some=some: self._read(some)):  # type: ignore[misc]
                 yield uid, header + body if len(body) == octets else self._in_file(uid, header, octets)
 
-    def _slices(self, uids: Iterable[int], with_body: bool) -> Iterator[list[int]]:
+    def _slices(self, uids: Iterable[int]) -> Iterator[list[int]]:
         """UIDs of messages that are read under one lock: few, and not much."""
         some: list[int] = []
-        left = SLICE_OCTETS
+        left, limit = SLICE_OCTETS, self._settings.text_octets
+        columns = self._columns("length")
         for uid in uids:
-            if with_body:
-                length = self._columns("length").length
-                if (row := self._row(uid)) >= 0:
-                    left -= min(length[row], self._settings.text_octets)
+            if (row := row_of(columns, uid)) >= 0:
+                left -= min(columns.length[row], limit)
             if some and (left < 0 or len(some) == SLICE_MESSAGES):
                 yield some
-                some, left = [], SLICE_OCTETS
+                some, left, columns = [], SLICE_OCTETS, self._columns("length")
             some.append(uid)
         if some:
             yield some
 
-    def _read(self, uids: Iterable[int], with_body: bool) -> list[tuple[int, bytes, bytes, int]]:
+    def _read(self, uids: Iterable[int]) -> list[tuple[int, bytes, bytes, int]]:
         """Those that are there, each as `_parts` has it.  The file is as the record says."""
-        return [(uid, *self._stored(row, with_body)) for uid in uids if (row := self._row(uid)) >= 0]
+        return [(uid, *self._stored(row, True)) for uid in uids if (row := self._row(uid)) >= 0]
 
     def _parts(self, uid: int, with_body: bool) -> tuple[bytes, bytes, int]:
         """Header without hidden fields, body (b"" if it is too large or not wanted), octets of the body."""
@@ -156,7 +171,8 @@ class Messages(Followed):
         start = columns.start[row] + columns.line[row] - 1  # at the line end before the header
         data = self._file.read(1 + header + (body_octets if small else 0), start)
         place = columns.block[row] - columns.line[row] + 1
-        head = block.cut(data[: header + 1], place, columns.block_octets[row])
+        octets = columns.block_octets[row]
+        head = block.cut(data[: header + 1], place, octets) if octets else data[: header + 1]
         return head[1:], data[header + 1 :], body_octets
 
     def _body(self, uid: int, offset: int, octets: int) -> bytes:
