@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from imapd import modseq
 from imapd.message import Message, limits, read
-from imapd.responses import Done, Fetch, Literal, Name, Ready, UidFetch, data, flag, string
+from imapd.responses import Block, Done, Fetch, Literal, Name, Ready, UidFetch, data, flag, pieces, string
 from imapd.sequence import DIGITS, within
 from mailcore import log
 from mailcore.errors import Expunged, Hangup, MailError, Mistake, Refusal
@@ -509,11 +509,11 @@ class Answers:
         except Expunged:
             return True
 
-    def told(self, places: Sequence[Place]) -> Iterator[Fetch | Ready]:
+    def told(self, places: Sequence[Place]) -> Iterator[Fetch | Ready | Block]:
         """Answers for these slices of the mailbox."""
         if not all(item.column or item.kind for item in self.items):
             for start, stop in places:
-                yield from self._read(start, stop)
+                yield from gathered(self._read(start, stop))
             return
         for start, stop in places:
             for first in range(start, stop, BLOCK_MESSAGES):
@@ -602,6 +602,29 @@ class Answers:
                     pairs.append((message.uid, text))
         for number, pairs in made:
             self.box.remember(kinds[number], pairs)
+
+
+def gathered(fetches: Iterator[Fetch]) -> Iterator[Fetch | Block]:
+    """Answers of small messages many at a time; all that came before an error is said before it."""
+    held: list[bytes] = []
+    octets = 0
+    try:
+        for fetch in fetches:
+            found = pieces(fetch)
+            if found is not None:
+                held += found
+                octets += sum(map(len, found))
+            if held and (found is None or octets >= HELD_OCTETS):
+                yield Block(held)
+                held, octets = [], 0
+            if found is None:
+                yield fetch
+    except MailError:
+        if held:
+            yield Block(held)
+        raise
+    if held:
+        yield Block(held)
 
 
 def answers(session: Session, asked: Asked, by_uid: bool) -> Talk:

@@ -89,6 +89,15 @@ class UidFetch(Fetch):
     __slots__ = ()
 
 
+class Block:
+    """Many answers in their wire form, in pieces."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+
+
 class Status:
     """OK, NO, BAD, BYE or PREAUTH, untagged unless `tag` is given (RFC 3501 §7.1).
 
@@ -309,6 +318,24 @@ def _fetch(value: Fetch) -> Iterator[bytes]:
     yield b"".join(held)
 
 
+def pieces(value: Fetch) -> list[bytes] | None:
+    """A FETCH answer, to be said with others in a Block; None if there is a Literal in it."""
+    word = b"UIDFETCH" if type(value) is UidFetch else b"FETCH"
+    held = [b"* %d %b (" % (value.number, word)]
+    between = b""
+    for name, item in value.items:
+        if isinstance(item, Literal):
+            return None
+        held.append(between + (name if isinstance(name, Ready) else atom(name)) + b" ")
+        between = b" "
+        if type(item) is bytes and b"\n" in item:
+            held += b"{%d}\r\n" % len(item), _without_nul(item)
+        else:
+            held.append(data(item))
+    held.append(b")\r\n")
+    return held
+
+
 def _literal(value: Literal) -> Iterator[bytes]:
     """Exactly as many octets as announced, or Broken: the client counts on it."""
     left, binary = value.octets, isinstance(value, Literal8)
@@ -329,6 +356,8 @@ def encode(value: object, utf8: bool = False) -> Iterator[bytes]:
         yield from _fetch(value)
     elif isinstance(value, Ready):
         yield bytes(value)
+    elif kind is Block:
+        yield b"".join(value.pieces)  # type: ignore[attr-defined]
     elif utf8 and kind is Untagged:
         yield _untagged(value, True)  # type: ignore[arg-type]
     elif kind in _ANSWERS:
@@ -342,4 +371,4 @@ _ANSWERS: dict[type, Callable[[Any], bytes]] = {
     Status: _status,
     Continue: _continue,
 }
-ANSWERS = frozenset((Untagged, Status, Fetch, UidFetch, Ready))  # what a handler may yield to be said
+ANSWERS = frozenset((Untagged, Status, Fetch, UidFetch, Block, Ready))  # what a handler may yield to be said

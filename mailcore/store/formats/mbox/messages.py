@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 SLICE_MESSAGES = 100  # so many are read under one lock,
 _HEADER = ("start", "line", "header", "block", "block_octets")  # columns that tell where one lies
-SLICE_OCTETS = 4 * 1024 * 1024  # or so much of them
+SLICE_OCTETS = 1024 * 1024  # or so much of them
+
+# Once a block of this size has been freed, glibc keeps the memory of one slice for the next; till then each page goes
+# back to the kernel and comes again, zeroed (mallopt(3), M_MMAP_THRESHOLD).  Nothing of the block itself is touched.
+bytearray(2 * SLICE_OCTETS)
 
 # bytes.translate tables: a column of flag bits to those that are told, and to one of yes and no
 _VISIBLE = bytes(bits & VISIBLE for bits in range(256))
@@ -137,8 +141,7 @@ class Messages(Followed):
 
     def texts(self, uids: Iterable[int]) -> Iterator[tuple[int, Text]]:
         for some in self._slices(uids):
-            for uid, header, body, octets in self._undisturbed(lambda some=some: self._read(some)):  # type: ignore[misc]
-                yield uid, header + body if len(body) == octets else self._in_file(uid, header, octets)
+            yield from self._undisturbed(lambda some=some: self._texts(some))  # type: ignore[misc]
 
     def _slices(self, uids: Iterable[int]) -> Iterator[list[int]]:
         """UIDs of messages that are read under one lock: few, and not much."""
@@ -155,9 +158,26 @@ class Messages(Followed):
         if some:
             yield some
 
-    def _read(self, uids: Iterable[int]) -> list[tuple[int, bytes, bytes, int]]:
-        """Those that are there, each as `_parts` has it.  The file is as the record says."""
-        return [(uid, *self._stored(row, True)) for uid in uids if (row := self._row(uid)) >= 0]
+    def _texts(self, uids: Iterable[int]) -> list[tuple[int, Text]]:
+        """Those that are there.  The file is as the record says."""
+        columns, limit = self._record.columns, self._settings.text_octets
+        read = self._file.read
+        found: list[tuple[int, Text]] = []
+        for uid in uids:
+            if (row := row_of(columns, uid)) < 0:
+                continue
+            octets, header, line = columns.length[row], columns.header[row], columns.line[row]
+            if octets > limit:
+                found.append((uid, self._in_file(uid, self._stored(row, False)[0], octets - header)))
+                continue
+            data = read(octets + 1, columns.start[row] + line - 1)  # from the line end before the header on
+            ours = columns.block_octets[row]
+            if not ours:
+                found.append((uid, data[1:]))
+                continue
+            head = block.cut(data[: header + 1], columns.block[row] - line + 1, ours)
+            found.append((uid, b"".join((memoryview(head)[1:], memoryview(data)[header + 1 :]))))
+        return found
 
     def _parts(self, uid: int, with_body: bool) -> tuple[bytes, bytes, int]:
         """Header without hidden fields, body (b"" if it is too large or not wanted), octets of the body."""
