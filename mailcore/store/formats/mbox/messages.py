@@ -108,13 +108,16 @@ class Messages(Followed):
         return columns.date[row], columns.zone[row]
 
     def header(self, uid: int) -> bytes:
-        return self._parts(uid, False)[0]
+        found = self._undisturbed(lambda: self._headers([uid]))
+        if not found:
+            raise Expunged
+        return found[0][1]
 
     def text(self, uid: int) -> Text:
-        header, body, body_octets = self._parts(uid, True)
-        if len(body) == body_octets:
-            return header + body
-        return self._in_file(uid, header, body_octets)
+        found = self._undisturbed(lambda: self._texts((uid,)))
+        if not found:
+            raise Expunged
+        return found[0][1]
 
     def _in_file(self, uid: int, header: bytes, body_octets: int) -> FileText:
         return FileText(header, body_octets, lambda offset, octets: self._body(uid, offset, octets))
@@ -168,7 +171,7 @@ class Messages(Followed):
                 continue
             octets, header, line = columns.length[row], columns.header[row], columns.line[row]
             if octets > limit:
-                found.append((uid, self._in_file(uid, self._stored(row, False)[0], octets - header)))
+                found.append((uid, self._in_file(uid, self._headers([uid])[0][1], octets - header)))
                 continue
             data = read(octets + 1, columns.start[row] + line - 1)  # from the line end before the header on
             ours = columns.block_octets[row]
@@ -178,22 +181,6 @@ class Messages(Followed):
             head = block.cut(data[: header + 1], columns.block[row] - line + 1, ours)
             found.append((uid, b"".join((memoryview(head)[1:], memoryview(data)[header + 1 :]))))
         return found
-
-    def _parts(self, uid: int, with_body: bool) -> tuple[bytes, bytes, int]:
-        """Header without hidden fields, body (b"" if it is too large or not wanted), octets of the body."""
-        return self._undisturbed(lambda: self._stored(self._there(uid), with_body))
-
-    def _stored(self, row: int, with_body: bool) -> tuple[bytes, bytes, int]:
-        columns = self._record.columns
-        header = columns.header[row]
-        body_octets = columns.length[row] - header
-        small = with_body and body_octets + header <= self._settings.text_octets
-        start = columns.start[row] + columns.line[row] - 1  # at the line end before the header
-        data = self._file.read(1 + header + (body_octets if small else 0), start)
-        place = columns.block[row] - columns.line[row] + 1
-        octets = columns.block_octets[row]
-        head = block.cut(data[: header + 1], place, octets) if octets else data[: header + 1]
-        return head[1:], data[header + 1 :], body_octets
 
     def _body(self, uid: int, offset: int, octets: int) -> bytes:
         """A span of a body, wherever the message lies by now."""

@@ -17,7 +17,9 @@ HEADERS = (
     b"Content-Length: 7\nA: 2\n", b"Lines: 2\n", b"X-Mozilla-Status: 1\n", b"X-IMAPbase: 7 9\n", b"no field\n\tx\n",
     b"Status: RO\nX-Status: F   \nX-Keywords:                         \nX-UID: 17        \n",
 )  # fmt: skip
-BODIES = (b"", b"x", b"x\n", b"\n", b"\n\n", b"\n\nFrom me\n", b"a\nFrom x\n\nFrom y Sat Nov\nb", b"From z\n", b"l\n" * 900)
+BODIES = (
+    b"", b"x", b"x\n", b"\n", b"\n\n", b"\n\nFrom me\n", b"a\nFrom x\n\nFrom y Sat Nov\nb", b"From z\n", b"l\n" * 900,
+)  # fmt: skip
 
 
 def measured(path, monkeypatch, fast):
