@@ -10,8 +10,6 @@ Also here: which response code (RFC 5530) an error has.
 
 from __future__ import annotations
 
-import re
-
 from imapd.syntax import is_atom, utf7_decode
 from mailcore import errors
 
@@ -203,12 +201,13 @@ def flag(word: str) -> bytes:
 
 
 _UNQUOTABLE = bytes((*range(0x20), *range(0x7F, 256)))
-_is_plain = re.compile(rb"[ !#-\[\]-~]{0,%d}+" % QUOTED_OCTETS).fullmatch  # nothing to escape
+# bytes.translate table: 0 for what cannot be quoted as it is
+_PLAIN = bytes(octet if 0x20 <= octet < 0x7F and octet not in b'"\\' else 0 for octet in range(256))
 
 
 def string(value: bytes) -> bytes:
     """Quoted if it can be, else a literal (RFC 3501 §4.3)."""
-    if _is_plain(value):
+    if len(value) <= QUOTED_OCTETS and value.translate(_PLAIN).find(0) < 0:
         return b'"%b"' % value
     if b"\n" in value or len(value) > QUOTED_OCTETS or value.translate(None, _UNQUOTABLE) != value:
         return b"{%d}\r\n%b" % (len(value), _without_nul(value))

@@ -12,6 +12,7 @@ is not what it was is passed over.  Nothing is compressed: inflating takes longe
 
 from __future__ import annotations
 
+from _blake2 import blake2b
 from array import array
 from binascii import crc32
 from bisect import bisect_left, bisect_right
@@ -29,6 +30,7 @@ CHUNK_UIDS = 1024
 TEXT_OCTETS = 32 * 1024  # a longer one is made anew each time
 WAITING = 512  # so many new texts are written together; fewer wait for the end of the session
 WAITING_OCTETS = 4 * 1024 * 1024
+SUM_OCTETS = 16
 _HEAD = 10
 
 
@@ -113,6 +115,14 @@ class Chunk:
         return chunk
 
 
+def _sum(columns: Columns) -> bytes:
+    """What tells these messages from all others, and in which order they are."""
+    found = blake2b(digest_size=SUM_OCTETS)
+    for column in (columns.uid, columns.digest, columns.octets, columns.date):
+        found.update(column)
+    return found.digest()
+
+
 def marks(columns: Columns, uid: int) -> tuple[int, int] | None:
     """By what a message is known to be the one of which a text was made."""
     row = bisect_left(columns.uid, uid)
@@ -171,6 +181,21 @@ class Remembered:
     def waits(self) -> bool:
         """There are texts to write."""
         return any(self._waiting.values())
+
+    def of_all(self, kind: str, columns: Columns) -> bytes | None:
+        """What was made of all these messages together, and of no others."""
+        if not self._index.lasting or not self._limit or not len(columns):
+            return None
+        data = self._index.text(self._path, kind, columns.uid[-1] // CHUNK_UIDS)
+        chunk = Chunk.unpacked(kind, data) if data else Chunk()
+        return chunk.data[SUM_OCTETS:] if chunk.data[:SUM_OCTETS] == _sum(columns) and len(chunk.uid) == 1 else None
+
+    def keep_of_all(self, kind: str, columns: Columns, text: bytes) -> None:
+        if self._index.lasting and self._limit and len(columns):
+            last = columns.uid[-1]
+            chunk = Chunk().merged(columns, {last: _sum(columns) + text})
+            chunks = [(kind, last // CHUNK_UIDS, chunk.packed(kind))]
+            self._index.save_texts(self._path, chunks, {uid // CHUNK_UIDS for uid in columns.uid}, self._limit)
 
     def settle(self, columns: Columns, all_: bool = False) -> None:
         """Write what waits, if it is worth it; holds no lock of a mailbox."""

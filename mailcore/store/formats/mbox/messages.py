@@ -200,6 +200,15 @@ class Messages(Followed):
     def remember(self, kind: str, pairs: Iterable[tuple[int, bytes]]) -> None:
         self._memory.keep(kind, self._columns("digest", "octets"), pairs)
 
+    def remembered_of_all(self, kind: str) -> bytes | None:
+        columns = self._columns("digest", "octets", "date")
+        return self._memory.of_all(kind, columns) if columns.uid == self._view.uids else None
+
+    def remember_of_all(self, kind: str, text: bytes) -> None:
+        columns = self._columns("digest", "octets", "date")
+        if columns.uid == self._view.uids:
+            self._memory.keep_of_all(kind, columns, text)
+
     # --- the text index ----------------------------------------------------------------
 
     def _filed_texts(self) -> Filed | None:
@@ -211,18 +220,18 @@ class Messages(Followed):
         return self._filed
 
     def without(self, form: str, strings: Sequence[str]) -> set[int]:
-        filed = self._filed_texts()
-        return filed.without(f"{self._record.object_id} {form}", self._record.columns, strings) if filed else set()
+        filed, columns = self._filed_texts(), self._columns("digest", "octets")
+        return filed.without(f"{self._record.object_id} {form}", columns, strings) if filed else set()
 
     def unlearned(self, form: str, uids: Iterable[int]) -> set[int]:
-        filed = self._filed_texts()
-        return filed.unknown(f"{self._record.object_id} {form}", self._record.columns, uids) if filed else set()
+        filed, columns = self._filed_texts(), self._columns("digest", "octets")
+        return filed.unknown(f"{self._record.object_id} {form}", columns, uids) if filed else set()
 
     def learn(self, form: str, documents: list[tuple[int, str]]) -> bool:
-        filed, record = self._filed_texts(), self._record
+        filed, columns = self._filed_texts(), self._columns("digest", "octets")
         if filed is None:
             return False
-        return filed.learn(f"{record.object_id} {form}", record.columns, documents, self._index.messages())
+        return filed.learn(f"{self._record.object_id} {form}", columns, documents, self._index.messages())
 
     # --- counts ------------------------------------------------------------------------
 
