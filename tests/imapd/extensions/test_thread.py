@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.imapd.fakebox import FakeBox, FakeSession
-from tests.imapd.test_two_sessions import Speaker
+from tests.imapd.speaker import Speaker
 from tests.playground import Ground
 
 
