@@ -88,7 +88,7 @@ class View:
         """
         news = News()
         columns = record.columns
-        if not self._high and len(columns):
+        if not self._high and len(columns) and not self.holds:
             self._begin(news, record)
         elif columns is not self._first:
             if not columns.have(TOLD):
