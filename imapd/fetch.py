@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from imapd import modseq
 from imapd.message import Message, limits, read
-from imapd.responses import Done, Fetch, Literal, Name, Ready, UidFetch, data, flag, string
+from imapd.responses import Block, Done, Fetch, Literal, Name, Ready, UidFetch, data, flag, pieces, string
 from imapd.sequence import DIGITS, within
 from mailcore import log
 from mailcore.errors import Expunged, Hangup, MailError, Mistake, Refusal
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 BLOCK_MESSAGES = 500  # answered in one piece, where no text is read
 HELD_OCTETS = 128 * 1024  # more than this of a message travels in chunks
 FIELDS_REMEMBERED = 30  # a set of more fields is no client's usual one
+ADDRESSES_KEPT = 4000  # fields of addresses that are kept as they are written,
+ADDRESSES_OCTETS = 200  # and how long they may be
 FIELD_NAME = frozenset(b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _kept: crlf.Measured | None = None
 FLAG_ORDER = ("\\Recent", "\\Seen", "\\Deleted", "\\Flagged", "\\Answered", "\\Draft")  # as UW told them
@@ -165,7 +167,40 @@ _OTHERS: dict[type, Callable[[Data], bytes]] = {
     envelope.Run: lambda run: b"".join(map(_listed, run)),  # nothing between them (RFC 3501 §9 1*address, 1*body)
 }
 
-ENVELOPE = Item(b"ENVELOPE", lambda message: written(envelope.envelope(message.short_header)), kind="envelope")
+
+
+class AddressLists(dict[bytes, bytes]):
+    """How what a field of addresses says is written; many messages come from, and go to, the same people."""
+
+    def __missing__(self, value: bytes) -> bytes:
+        found = envelope.addresses(value)
+        text = b"NIL" if found is None else _listed(found)
+        if len(value) <= ADDRESSES_OCTETS:
+            if len(self) >= ADDRESSES_KEPT:
+                self.clear()
+            self[value] = text
+        return text
+
+
+_people = AddressLists()
+
+
+def _envelope(message: Message) -> Ready:
+    """What `written(envelope.envelope(header))` would be."""
+    date, subject, sender, really, reply, to, cc, bcc, answered, id_ = envelope.said(message.short_header)
+    author = _people[sender or b""]
+    others = [_people[field] if field else b"NIL" for field in (really, reply, to, cc, bcc)]
+    actual, answers = [author if written == b"NIL" else written for written in others[:2]]
+    return Ready(b"(%b %b %b %b %b %b %b %b %b %b)" % (
+        _nstring(date), _nstring(subject), author, actual, answers, *others[2:], _nstring(answered), _nstring(id_)
+    ))  # fmt: skip
+
+
+def _nstring(value: bytes | None) -> bytes:
+    return b"NIL" if value is None else string(value)
+
+
+ENVELOPE = Item(b"ENVELOPE", _envelope, kind="envelope")
 BODY = Item(b"BODY", lambda message: written(envelope.body(message.structure, False)), kind="body", whole=True)
 BODYSTRUCTURE = Item(
     b"BODYSTRUCTURE",
@@ -474,11 +509,11 @@ class Answers:
         except Expunged:
             return True
 
-    def told(self, places: Sequence[Place]) -> Iterator[Fetch | Ready]:
+    def told(self, places: Sequence[Place]) -> Iterator[Fetch | Ready | Block]:
         """Answers for these slices of the mailbox."""
         if not all(item.column or item.kind for item in self.items):
             for start, stop in places:
-                yield from self._read(start, stop)
+                yield from gathered(self._read(start, stop))
             return
         for start, stop in places:
             for first in range(start, stop, BLOCK_MESSAGES):
@@ -554,18 +589,42 @@ class Answers:
         """Make what is missing, each message read once, and let the mailbox remember it."""
         whole = any(self.items[number].whole for number in found)
         place_of = {uids[place]: place for place in places}
-        made: dict[int, list[tuple[int, bytes]]] = {number: [] for number in found}
+        made: list[tuple[int, list[tuple[int, bytes]]]] = [(number, []) for number in found]
+        work = [(found[number], self.items[number].value, pairs) for number, pairs in made]
         for message in read(self.box, list(place_of), self.settings, whole):
             place = place_of[message.uid]
-            for number, texts in found.items():
+            for texts, make, pairs in work:
                 if texts[place] is None:
-                    value = self.items[number].value(message)
+                    value = make(message)
                     if type(value) is Literal or len(text := data(value)) > HELD_OCTETS:
                         raise Large
                     texts[place] = text
-                    made[number].append((message.uid, text))
-        for number, pairs in made.items():
+                    pairs.append((message.uid, text))
+        for number, pairs in made:
             self.box.remember(kinds[number], pairs)
+
+
+def gathered(fetches: Iterator[Fetch]) -> Iterator[Fetch | Block]:
+    """Answers of small messages many at a time; all that came before an error is said before it."""
+    held: list[bytes] = []
+    octets = 0
+    try:
+        for fetch in fetches:
+            found = pieces(fetch)
+            if found is not None:
+                held += found
+                octets += sum(map(len, found))
+            if held and (found is None or octets >= HELD_OCTETS):
+                yield Block(held)
+                held, octets = [], 0
+            if found is None:
+                yield fetch
+    except MailError:
+        if held:
+            yield Block(held)
+        raise
+    if held:
+        yield Block(held)
 
 
 def answers(session: Session, asked: Asked, by_uid: bool) -> Talk:

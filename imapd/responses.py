@@ -87,6 +87,15 @@ class UidFetch(Fetch):
     __slots__ = ()
 
 
+class Block:
+    """Many answers in their wire form, in pieces."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+
+
 class Status:
     """OK, NO, BAD, BYE or PREAUTH, untagged unless `tag` is given (RFC 3501 §7.1).
 
@@ -192,11 +201,15 @@ def flag(word: str) -> bytes:
 
 
 _UNQUOTABLE = bytes((*range(0x20), *range(0x7F, 256)))
+# bytes.translate table: 0 for what cannot be quoted as it is
+_PLAIN = bytes(octet if 0x20 <= octet < 0x7F and octet not in b'"\\' else 0 for octet in range(256))
 
 
 def string(value: bytes) -> bytes:
     """Quoted if it can be, else a literal (RFC 3501 §4.3)."""
-    if len(value) > QUOTED_OCTETS or value.translate(None, _UNQUOTABLE) != value:
+    if len(value) <= QUOTED_OCTETS and value.translate(_PLAIN).find(0) < 0:
+        return b'"%b"' % value
+    if b"\n" in value or len(value) > QUOTED_OCTETS or value.translate(None, _UNQUOTABLE) != value:
         return b"{%d}\r\n%b" % (len(value), _without_nul(value))
     if b'"' in value or b"\\" in value:
         value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
@@ -304,6 +317,24 @@ def _fetch(value: Fetch) -> Iterator[bytes]:
     yield b"".join(held)
 
 
+def pieces(value: Fetch) -> list[bytes] | None:
+    """A FETCH answer, to be said with others in a Block; None if there is a Literal in it."""
+    word = b"UIDFETCH" if type(value) is UidFetch else b"FETCH"
+    held = [b"* %d %b (" % (value.number, word)]
+    between = b""
+    for name, item in value.items:
+        if isinstance(item, Literal):
+            return None
+        held.append(between + (name if isinstance(name, Ready) else atom(name)) + b" ")
+        between = b" "
+        if type(item) is bytes and b"\n" in item:
+            held += b"{%d}\r\n" % len(item), _without_nul(item)
+        else:
+            held.append(data(item))
+    held.append(b")\r\n")
+    return held
+
+
 def _literal(value: Literal) -> Iterator[bytes]:
     """Exactly as many octets as announced, or Broken: the client counts on it."""
     left, binary = value.octets, isinstance(value, Literal8)
@@ -324,6 +355,8 @@ def encode(value: object, utf8: bool = False) -> Iterator[bytes]:
         yield from _fetch(value)
     elif isinstance(value, Ready):
         yield bytes(value)
+    elif kind is Block:
+        yield b"".join(value.pieces)  # type: ignore[attr-defined]
     elif utf8 and kind is Untagged:
         yield _untagged(value, True)  # type: ignore[arg-type]
     elif kind in _ANSWERS:
@@ -337,4 +370,4 @@ _ANSWERS: dict[type, Callable[[Any], bytes]] = {
     Status: _status,
     Continue: _continue,
 }
-ANSWERS = frozenset((Untagged, Status, Fetch, UidFetch, Ready))  # what a handler may yield to be said
+ANSWERS = frozenset((Untagged, Status, Fetch, UidFetch, Block, Ready))  # what a handler may yield to be said

@@ -28,11 +28,13 @@ class Drop:
 
     def __init__(self, box: Mailbox) -> None:
         self.box = box
-        self.uids = array("I", (uid for uid in box.uids if DELETED not in box.flags(uid)))
-        self.octets = array("Q", (box.octets(uid) for uid in self.uids))
+        flags = box.flags_of(box.uids)
+        shown = [(uid, some) for uid, some in zip(box.uids, flags, strict=True) if DELETED not in some]
+        self.uids = array("I", [uid for uid, _ in shown])
+        self.octets = array("Q", box.octets_of(self.uids))
         self.deleted: set[int] = set()  # numbers
         self.retrieved: set[int] = set()  # numbers
-        self._last_seen = max((n for n, uid in enumerate(self.uids, 1) if SEEN in box.flags(uid)), default=0)
+        self._last_seen = max((number for number, (_, some) in enumerate(shown, 1) if SEEN in some), default=0)
         self.last = self._last_seen  # LAST: the highest number touched
 
     def number(self, number: int) -> int:

@@ -100,8 +100,9 @@ def encode(value: object) -> Iterator[bytes]:
 
 def _text(text: str) -> bytes:
     """One line of our own words, within RFC 2449 §4's 512 octets."""
-    printable = "".join(letter if " " <= letter <= "~" else "?" for letter in text)
-    return printable[:500].encode("ascii")
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(letter if " " <= letter <= "~" else "?" for letter in text)
+    return text[:500].encode("ascii")
 
 
 def _lines(lines: Iterable[bytes]) -> Iterator[bytes]:

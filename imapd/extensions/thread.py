@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from imapd import results, search
 from imapd.extensions.sort import base_subject, packed_date, sent
-from imapd.message import kept
+from imapd.message import kept, limits
 from imapd.responses import Ready
 from imapd.selected import command, uid_command
 from mailcore.errors import Expunged, Refusal
@@ -47,8 +47,22 @@ def _thread(session: Session, args: Args, by_uid: bool) -> Ready:
         raise Refusal("No such thread type", "CANNOT")
     query = search.query(session, args, by_uid)
     found = search.found(search.charset_program(query), session.box, session.settings)
-    forest = THREAD_ALG[name](_read(session, found, by_uid))
-    return Ready(b"* THREAD%b%b\r\n" % (b" " if forest.roots else b"", threads.written(forest)))
+    text = _written(session, name, found, by_uid)
+    return Ready(b"* THREAD%b%b\r\n" % (b" " if text else b"", text))
+
+
+def _written(session: Session, name: str, uids: Sequence[int], by_uid: bool) -> bytes:
+    """The threads of these messages; those of all are remembered."""
+    box = session.box
+    kind = f"thread {name} {'uid' if by_uid else 'number'}" + limits(session.settings, False)
+    whole = len(uids) == len(box)
+    text = box.remembered_of_all(kind) if whole else None
+    if text is None:
+        reads = _read(session, uids, by_uid)
+        text = threads.written(THREAD_ALG[name](reads))
+        if whole and len(reads) == len(uids):
+            box.remember_of_all(kind, text)
+    return text
 
 
 def _read(session: Session, uids: Sequence[int], by_uid: bool) -> list[threads.Read]:

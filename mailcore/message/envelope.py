@@ -35,42 +35,52 @@ class Run(list):  # type: ignore[type-arg]
     __slots__ = ()
 
 
-def envelope(header: bytes) -> Envelope:
-    """date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id.
+def said(header: bytes) -> list[bytes | None]:
+    """What the fields of an envelope say, in the order of NAMES; None for those that are not there.
 
-    Strings are unfolded and not decoded; one that is there but empty is "", not NIL.  Of two
-    fields of one name the first counts, but the addresses of all do.
+    Unfolded and not decoded.  Of two fields of one name the first counts, but the addresses of all do.
     """
-    said: dict[bytes, bytes] = {}
+    found: dict[bytes, bytes] = {}
     more: dict[bytes, list[bytes]] = {}  # address fields that come again
     for name, value in _FIELD.findall(b"\n" + header):
         name = name.lower()
-        if name not in said:
-            said[name] = unfolded(value)
+        if name not in found:
+            found[name] = unfolded(value)
         elif name in _ADDRESS_FIELDS:
-            more.setdefault(name, [said[name]]).append(unfolded(value))
+            more.setdefault(name, [found[name]]).append(unfolded(value))
     for name, values in more.items():
-        said[name] = b", ".join(values)
-    get = said.get
-    sender = _addresses(get(b"from"))
+        found[name] = b", ".join(values)
+    return list(map(found.get, NAMES))
+
+
+def envelope(header: bytes) -> Envelope:
+    """date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id.
+
+    A string that is there but empty is "", not NIL.
+    """
+    date, subject, sender, really, reply, to, cc, bcc, answered, id_ = said(header)
+    author = addresses(sender)
     return (
-        get(b"date"),
-        get(b"subject"),
-        sender,
-        _addresses(get(b"sender")) or sender,
-        _addresses(get(b"reply-to")) or sender,
-        _addresses(get(b"to")),
-        _addresses(get(b"cc")),
-        _addresses(get(b"bcc")),
-        get(b"in-reply-to"),
-        get(b"message-id"),
+        date,
+        subject,
+        author,
+        addresses(really) or author,
+        addresses(reply) or author,
+        addresses(to),
+        addresses(cc),
+        addresses(bcc),
+        answered,
+        id_,
     )
 
 
+NAMES = (
+    b"date", b"subject", b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"in-reply-to", b"message-id"
+)  # fmt: skip
 _ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
 
 
-def _addresses(value: bytes | None) -> Data:
+def addresses(value: bytes | None) -> Data:
     """(1*address), or NIL for none."""
     found = address_fields(value) if value else None
     return (Run(found),) if found else None

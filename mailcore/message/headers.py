@@ -24,7 +24,9 @@ PATTERNS_KEPT = 64  # each client asks for the same few sets of fields again and
 
 # A name, what follows it, and the lines folded onto it; or a line that is no field.
 _FIELD = re.compile(rb"(?:([!-9;-~]++)[ \t]*+:[^\n]*+\n?+(?:[ \t][^\n]*+\n?+)*+|[^\n]++\n?+|\n)")
-_patterns: dict[tuple[bytes, ...], re.Pattern[bytes]] = {}
+_VALUE = rb"(?i)\n%b[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)"
+_WHOLE = rb"(?i)\n(%b[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+)"
+_patterns: dict[tuple[tuple[bytes, ...], bool], re.Pattern[bytes]] = {}
 
 
 def end_of_header(text: Text, start: int = 0, end: int | None = None) -> int:
@@ -72,9 +74,11 @@ def values(header: bytes, name: bytes) -> list[bytes]:
 
 def only(header: bytes, names: Iterable[bytes]) -> bytes:
     """The fields of these names, in the order of the message, and an empty line (RFC 3501 §6.4.5)."""
-    padded = b"\n" + header
-    found = [padded[match.start() + 1 : match.end() + 1] for match in _pattern(tuple(names)).finditer(padded)]
-    return _ended(b"".join(found), header)
+    found = _pattern(tuple(names), whole=True).findall(b"\n" + header)
+    if not found:
+        return _ended(b"", header)
+    lines = b"\n".join(found)
+    return _ended(lines if header.endswith(found[-1]) else lines + b"\n", header)
 
 
 def without(header: bytes, names: Iterable[bytes]) -> bytes:
@@ -96,21 +100,25 @@ def unfolded(value: bytes) -> bytes:
     return value.strip(b" \t")
 
 
-def _pattern(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    """What finds these fields after a LF; group 1 is the value.  Kept, as compiling is slow."""
-    pattern = _patterns.get(names)
+def _pattern(names: tuple[bytes, ...], whole: bool = False) -> re.Pattern[bytes]:
+    """What finds these fields after a LF; group 1 is the value, or the `whole` field.  Kept, as compiling is slow."""
+    pattern = _patterns.get((names, whole))
     if pattern is None:
         if len(_patterns) >= PATTERNS_KEPT:
             _patterns.clear()
-        wanted = b"|".join(re.escape(name) for name in dict.fromkeys(name.lower() for name in names) if name) or b"(?!)"
-        pattern = re.compile(rb"(?i)\n(?:%b)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)" % wanted)
-        _patterns[names] = pattern
+        some = list(dict.fromkeys(name.lower() for name in names if name))
+        first = b"".join(sorted({re.escape(name[:1]) for name in some}))  # soon seen, and most lines are others
+        wanted = b"(?=[%b])(?:%b)" % (first, b"|".join(map(re.escape, some))) if some else b"(?!)"
+        text = _WHOLE if whole else _VALUE
+        pattern = _patterns[names, whole] = re.compile(text % wanted)
     return pattern
 
 
 def _ended(kept: bytes, header: bytes) -> bytes:
     """`kept` with its last line ended and an empty line after it, in the header's own line ends."""
-    line_end = b"\r\n" if b"\r\n" in header[:1000] else b"\n"
+    line_end = b"\n"
+    if header.find(b"\r", 0, 1000) >= 0 and b"\r\n" in header[:1000]:
+        line_end = b"\r\n"
     if kept and not kept.endswith(b"\n"):
         kept += line_end
     return kept + line_end

@@ -3,6 +3,9 @@
 What lives here: the columns and how they are cut, ordered and packed.  What does not: where
 they are kept (index.py) and what they mean to a format (formats/).  There is no Python
 object for a message: 100 000 messages are some arrays of 100 000 numbers.
+
+Columns that come from an index are read one by one, each when somebody looks at it: SELECT wants
+the UIDs, FETCH FLAGS two more.  If others saved meanwhile it is too late for that (`Stale`).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from binascii import crc32
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 # name, array type, what it is
 FIELDS = (
@@ -35,13 +38,21 @@ FIELDS = (
     ("saved", "q", "when it came into this mailbox, unix seconds; 0: not known yet (modseq.py)"),
 )
 NAMES = tuple(name for name, _, _ in FIELDS)
+NUMBERS = {name: number for number, name in enumerate(NAMES)}
+KINDS = {name: kind for name, kind, _ in FIELDS}
 CHUNK_ROWS = 1024
+OFTEN = ("flags", "words", "filed", "filed_words")  # what most changes of a mailbox change
+_SEED = 1 << 24  # more chunks of a column than that, no mailbox has
+
+
+class Stale(Exception):
+    """A column that was not read yet is not there any more: others saved since, or it is damaged."""
 
 
 class Columns:
     """Rows of facts about messages."""
 
-    __slots__ = NAMES
+    __slots__ = (*NAMES, "_count", "_read", "_shared")
 
     if TYPE_CHECKING:
         uid: array[int]
@@ -61,13 +72,48 @@ class Columns:
         block_octets: array[int]
         modseq: array[int]
         saved: array[int]
+        _count: int
+        _shared: set[str]
 
     def __init__(self) -> None:
         for name, kind, _ in FIELDS:
             setattr(self, name, array(kind))
+        self._read: Callable[[str], array[int]] | None = None
+        self._shared = set()
+
+    @classmethod
+    def unread(cls, count: int, read: Callable[[str], array[int]]) -> Columns:
+        """Columns of `count` rows, each read when it is asked for; `read` raises Stale."""
+        some = cls.__new__(cls)
+        some._count, some._read, some._shared = count, read, set()
+        return some
+
+    def __getattr__(self, name: str) -> array[int]:
+        """A column that has not been read."""
+        if name not in NUMBERS or self._read is None:
+            raise AttributeError(name)
+        column = self._read(name)
+        setattr(self, name, column)
+        return column
+
+    def have(self, names: Sequence[str] = NAMES) -> bool:
+        """Read these, if they have not been; False if it is too late for that."""
+        try:
+            for name in names:
+                getattr(self, name)
+        except Stale:
+            return False
+        if names is NAMES:
+            self._read = None
+        return True
+
+    @property
+    def read(self) -> bool:
+        """All of them are in memory."""
+        return self._read is None
 
     def __len__(self) -> int:
-        return len(self.start)
+        return len(self.start) if self._read is None else self._count
 
     def picked(self, rows: Sequence[int]) -> Columns:
         """These rows in this order."""
@@ -78,19 +124,30 @@ class Columns:
         return some
 
     def extend(self, more: Columns) -> None:
+        self.own(*NAMES)
         for name in NAMES:
             getattr(self, name).extend(getattr(more, name))
 
     def cut(self, count: int) -> None:
         """Keep the first `count` rows."""
+        self.own(*NAMES)
         for name in NAMES:
             del getattr(self, name)[count:]
 
     def copy(self) -> Columns:
-        some = Columns()
+        """The same to be changed: whoever changes another column than those of OFTEN says so first (`own`)."""
+        some = Columns.__new__(Columns)
+        some._read, some._shared = None, set(NAMES)
         for name in NAMES:
-            setattr(some, name, getattr(self, name)[:])
+            setattr(some, name, getattr(self, name))
+        some.own(*OFTEN)
         return some
+
+    def own(self, *names: str) -> None:
+        """These columns are going to be changed, and nobody else's with them."""
+        for name in self._shared.intersection(names):
+            setattr(self, name, getattr(self, name)[:])
+        self._shared.difference_update(names)
 
     def file_order(self) -> Sequence[int]:
         """The rows in the order of the file."""
@@ -105,28 +162,32 @@ class Columns:
 
     # --- on the disk -----------------------------------------------------------------
 
-    def chunks(self) -> list[bytes]:
-        """All rows packed, a checksum first, CHUNK_ROWS rows in each."""
-        return [self._packed(first, first + CHUNK_ROWS) for first in range(0, len(self), CHUNK_ROWS)]
-
-    def _packed(self, first: int, end: int) -> bytes:
-        data = b"".join([getattr(self, name)[first:end].tobytes() for name in NAMES])
-        return crc32(data).to_bytes(4, "little") + data
-
-    def add_chunk(self, data: bytes) -> bool:
-        """Append what `chunks` packed; False (and maybe half of it) if it is damaged."""
-        if len(data) < 4 or crc32(data[4:]) != int.from_bytes(data[:4], "little"):
-            return False
-        rows, rest = divmod(len(data) - 4, ROW_OCTETS)
-        if rest:
-            return False
-        view = memoryview(data)[4:]
-        for name, _, _ in FIELDS:
-            column = getattr(self, name)
-            octets = rows * column.itemsize
-            column.frombytes(view[:octets])
-            view = view[octets:]
-        return True
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """A column packed, CHUNK_ROWS rows in each, a checksum first."""
+        column, number = getattr(self, name), NUMBERS[name]
+        for place, first in enumerate(range(0, len(column), CHUNK_ROWS)):
+            data = column[first : first + CHUNK_ROWS].tobytes()
+            yield crc32(data, number * _SEED + place).to_bytes(4, "little") + data
 
 
-ROW_OCTETS = sum(array(kind).itemsize for _, kind, _ in FIELDS)
+def different(one: array[int], other: array[int]) -> list[int]:
+    """The rows in which two columns of one kind and length differ."""
+    found: list[int] = []
+    if one == other:
+        return found
+    for first in range(0, len(one), CHUNK_ROWS):
+        here, there = one[first : first + CHUNK_ROWS], other[first : first + CHUNK_ROWS]
+        if here != there:
+            found += [row for row, (new, old) in enumerate(zip(here, there, strict=True), first) if new != old]
+    return found
+
+
+def unpacked(name: str, chunks: Sequence[bytes]) -> array[int] | None:
+    """The column that `chunks` packed; None if it is damaged."""
+    column, seed = array(KINDS[name]), NUMBERS[name] * _SEED
+    views = [memoryview(data)[4:] for data in chunks]
+    for place, (data, view) in enumerate(zip(chunks, views, strict=True), seed):
+        if len(data) < 4 or crc32(view, place) != int.from_bytes(data[:4], "little"):
+            return None
+    column.frombytes(b"".join(views))
+    return column

@@ -5,11 +5,11 @@ not: SQLite's file (database.py), and any truth.  Messages, flags and UIDs are i
 deletes the index, or finds it damaged, loses time (and what is said of strangers' fields in
 identity.py: a mailbox that is not known any more is taken over as it is).
 
-A mailbox is one summary row and its columns in blobs of 1024 messages (store/columns.py); a
-row for each message would cost a hundred times as much to load.  Texts that were made of messages
-lie in blobs of their own (remembered.py), what SEARCH TEXT needs in a file of its own (textindex.py).
-Whatever SQLite complains about is logged once and answered by an index in memory, so that a session
-never fails here.
+A mailbox is one summary row and its columns, each in blobs of 1024 messages (store/columns.py); a
+row for each message would cost a hundred times as much to load.  With the row only the UIDs are read,
+the other columns when they are asked for.  Texts that were made of messages lie in blobs of their own
+(remembered.py), what SEARCH TEXT needs in a file of its own (textindex.py).  Whatever SQLite complains
+about is logged once and answered by an index in memory, so that a session never fails here.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from binascii import crc32
 
 from mailcore import log
 from mailcore.store import modseq
-from mailcore.store.columns import Columns
+from mailcore.store.columns import NAMES, NUMBERS, Columns, Stale, unpacked
 from mailcore.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+    from array import array
     from collections.abc import Iterator, Sequence
 
     from mailcore.settings import Settings
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 SHARED_HOME = "/var/lib/mailcore"
 OWN_HOME = ".local/state/mailcore"
 NAME = "index.db"
-VERSION = 3
+VERSION = 4
+TRIES = 20
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS mailbox (
@@ -41,7 +43,8 @@ CREATE TABLE IF NOT EXISTS mailbox (
     summary TEXT NOT NULL, messages INTEGER NOT NULL, uid_validity INTEGER NOT NULL, uid_next INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS chunk (
-    mailbox INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (mailbox, number)
+    mailbox INTEGER NOT NULL, field INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (mailbox, field, number)
 );
 CREATE TABLE IF NOT EXISTS text (
     mailbox INTEGER NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,
@@ -57,14 +60,15 @@ class Record:
     """What the index holds of one mailbox.
 
     `facts` are words without blanks that the format keeps for itself (the file's stamp and the
-    like), `keywords` and `word_sets` (bit masks over keywords) belong to the columns.  What is
-    about mod-sequences is modseq.py's; `since` is the record as it was saved last, `gone` the UIDs
-    that were there then, and of messages gone up to `forgotten_modseq` nothing is known.
+    like), `counts` numbers that it wants to have without looking at columns (none: not known).
+    `keywords` and `word_sets` (bit masks over keywords) belong to the columns.  What is about
+    mod-sequences is modseq.py's; `since` is the record as it was saved last, `gone` the UIDs that
+    were there then, and of messages gone up to `forgotten_modseq` nothing is known.
     """
 
     __slots__ = (
-        "columns", "facts", "forgotten_modseq", "generation", "gone", "highest_modseq", "keywords", "object_id",
-        "since", "uid_next", "uid_validity", "word_sets",
+        "columns", "counts", "facts", "forgotten_modseq", "generation", "gone", "highest_modseq", "keywords",
+        "object_id", "since", "uid_next", "uid_validity", "word_sets",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -72,6 +76,7 @@ class Record:
         self.uid_validity = 0
         self.uid_next = 1
         self.facts: list[str] = []
+        self.counts: Sequence[int] = ()
         self.keywords: list[str] = []
         self.word_sets: list[int] = [0]
         self.columns = Columns()
@@ -113,7 +118,8 @@ class Index(Database):
 
     def __init__(self, settings: Settings, user: str, home: str) -> None:
         super().__init__(find_home(settings, user, home))
-        self._saved: dict[str, list[int]] = {}  # path: checksums of the chunks that lie there
+        # path: generation, and of each column that we know the checksums of the chunks that lie there
+        self._saved: dict[str, tuple[int, dict[str, list[bytes]]]] = {}
         self._durable: bool | None = None
         self._settings = settings
         self._full_text: TextIndex | None = None
@@ -148,36 +154,68 @@ class Index(Database):
         return int(row[0]) if row else 0
 
     def facts(self, path: str) -> list[str]:
-        """The facts of a mailbox without its columns; none if it is not known."""
-        record = self._asked(lambda db: self._load(db, path, False), None)
+        """The facts of a mailbox; none if it is not known."""
+        record = self._asked(lambda db: self._load(db, path), None)
         return record.facts if record else []
 
     def load(self, path: str) -> Record | None:
-        """All that is known of a mailbox; None if that is nothing, or damaged."""
-        record: Record | None = self._asked(lambda db: self._load(db, path, True), None)
-        return record
+        """All that is known of a mailbox, its columns yet to be read; None if that is nothing, or damaged."""
+        for _ in range(TRIES):
+            record: Record | None = self._asked(lambda db: self._load(db, path), None)
+            if record is None or record.columns.have(("uid",)):
+                return record  # whose numbers hold whatever others do
+        return None
 
-    def _load(self, db: sqlite3.Connection, path: str, columns: bool) -> Record | None:
+    def _load(self, db: sqlite3.Connection, path: str) -> Record | None:
         row = db.execute("SELECT * FROM mailbox WHERE path = ?", (path,)).fetchone()
         if row is None or crc32(_checked(*row[4:])) != row[3]:
             return None
         record = Record()
         record.generation, record.uid_validity, record.uid_next = row[2], row[6], row[7]
-        facts, keywords, sets, numbers = row[4].split("\n")
+        facts, keywords, sets, numbers, counts = row[4].split("\n")
         highest, forgotten, record.object_id = numbers.split(" ")
         record.highest_modseq, record.forgotten_modseq = int(highest), int(forgotten)
         record.facts = facts.split()
+        record.counts = [int(count) for count in counts.split()]
         record.keywords = keywords.split(" ") if keywords else []
         record.word_sets = [int(mask, 16) for mask in sets.split(" ")]
-        if not columns:
-            return record
-        saved = []
-        for (data,) in db.execute("SELECT data FROM chunk WHERE mailbox = ? ORDER BY number", (row[0],)):
-            if not record.columns.add_chunk(data):
-                return None
-            saved.append(crc32(data))
-        self._saved[path] = saved
-        return record if len(record.columns) == row[5] and _sane(record) else None
+        limits = {
+            "uid": row[7], "words": len(record.word_sets), "filed_words": len(record.word_sets),
+            "modseq": record.highest_modseq + 1,
+        }  # fmt: skip
+        record.columns = Columns.unread(row[5], lambda name: self._column(path, row[2], row[5], name, limits.get(name)))
+        return record
+
+    def _column(self, path: str, generation: int, count: int, name: str, limit: int | None) -> array[int]:
+        """A column of `count` rows, all below `limit`, as it was saved in that generation.  Raises Stale."""
+        column: array[int] | None = self._asked(lambda db: self._read(db, path, generation, name), None)
+        if column is not None and (len(column) != count or (limit is not None and max(column, default=-1) >= limit)):
+            column = None
+        if column is None:
+            self._asked(lambda db: self._condemn(db, path, generation), None)
+            raise Stale
+        return column
+
+    def _read(self, db: sqlite3.Connection, path: str, generation: int, name: str) -> array[int] | None:
+        rows = db.execute(
+            "SELECT data FROM chunk WHERE mailbox = (SELECT id FROM mailbox WHERE path = ? AND generation = ?)"
+            " AND field = ? ORDER BY number", (path, generation, NUMBERS[name]),
+        ).fetchall()  # fmt: skip
+        if path not in self._saved or self._saved[path][0] != generation:
+            self._saved[path] = generation, {}
+        self._saved[path][1][name] = [data[:4] for (data,) in rows]
+        return unpacked(name, [data for (data,) in rows])
+
+    @staticmethod
+    def _condemn(db: sqlite3.Connection, path: str, generation: int) -> None:
+        """A mailbox whose columns are damaged is not known any more, to nobody.
+
+        Nothing is changed if it is not of that generation: then they are not damaged, but others.
+        """
+        db.execute(
+            "UPDATE mailbox SET generation = generation + 1, checksum = -1 WHERE path = ? AND generation = ?",
+            (path, generation),
+        )
 
     # --- looking at all of it (tools) --------------------------------------------------
 
@@ -242,7 +280,7 @@ class Index(Database):
     def _write(self, db: sqlite3.Connection, path: str, record: Record) -> None:
         summary = "\n".join((
             " ".join(record.facts), " ".join(record.keywords), " ".join(f"{mask:x}" for mask in record.word_sets),
-            f"{record.highest_modseq} {record.forgotten_modseq} {record.object_id}",
+            f"{record.highest_modseq} {record.forgotten_modseq} {record.object_id}", " ".join(map(str, record.counts)),
         ))  # fmt: skip
         counts = (summary, len(record.columns), record.uid_validity, record.uid_next)
         (mailbox,) = db.execute(
@@ -252,14 +290,27 @@ class Index(Database):
             " uid_validity = excluded.uid_validity, uid_next = excluded.uid_next RETURNING id",
             (path, record.generation + 1, crc32(_checked(*counts)), *counts),
         ).fetchone()
-        chunks = record.columns.chunks()
-        sums = [crc32(data) for data in chunks]
-        before = self._saved.get(path, []) if record.generation else []
-        for number, data in enumerate(chunks):
-            if number >= len(before) or before[number] != sums[number]:
-                db.execute("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?)", (mailbox, number, data))
-        db.execute("DELETE FROM chunk WHERE mailbox = ? AND number >= ?", (mailbox, len(chunks)))
-        self._saved[path] = sums
+        generation, before = self._saved.get(path, (0, {}))
+        if generation != record.generation or not generation:
+            before = {}
+        sums = {name: self._write_column(db, mailbox, name, record.columns, before.get(name)) for name in NAMES}
+        self._saved[path] = record.generation + 1, sums
+
+    @staticmethod
+    def _write_column(
+        db: sqlite3.Connection, mailbox: int, name: str, columns: Columns, before: list[bytes] | None
+    ) -> list[bytes]:
+        """Write the chunks whose checksum is not what lies there (None: not known); the checksums."""
+        field, known = NUMBERS[name], before or []
+        sums = []
+        for number, data in enumerate(columns.chunks(name)):
+            sums.append(data[:4])
+            if number >= len(known) or known[number] != data[:4]:
+                db.execute("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?)", (mailbox, field, number, data))
+        if before is None or len(sums) < len(before):
+            row = mailbox, field, len(sums)
+            db.execute("DELETE FROM chunk WHERE mailbox = ? AND field = ? AND number >= ?", row)
+        return sums
 
     # --- texts -----------------------------------------------------------------------
 
@@ -413,17 +464,3 @@ def _uids(spans: str) -> Iterator[int]:
     for span in spans.split():
         first, _, last = span.partition("-")
         yield from range(int(first, 16), int(last or first, 16) + 1)
-
-
-def _sane(record: Record) -> bool:
-    """Nothing in these columns can lead us astray."""
-    columns = record.columns
-    sets = len(record.word_sets)
-    before = 0
-    for uid in columns.uid:
-        if uid <= before:
-            return False
-        before = uid
-    words, filed = max(columns.words, default=0), max(columns.filed_words, default=0)
-    numbered = max(columns.modseq, default=0) <= record.highest_modseq
-    return before < record.uid_next and words < sets and filed < sets and numbered

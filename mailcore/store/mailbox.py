@@ -204,6 +204,13 @@ class Mailbox:
         What a text is made of must be what makes a message that message: no flag, no FLEETING field.
         """
 
+    def remembered_of_all(self, kind: str) -> bytes | None:
+        """The text of this kind that was made of all messages of the view together; None if they were others."""
+        return None
+
+    def remember_of_all(self, kind: str, text: bytes) -> None:
+        """Keep it; it says nothing that another number, UID, text or internal date of a message would not change."""
+
     # --- the text index (store/textindex.py) -------------------------------------------
     # `form` says how the text was taken out of messages: what was learned in another one does not count
 

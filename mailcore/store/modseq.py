@@ -38,6 +38,7 @@ def stamp(path: str, record: Record) -> None:
     """Number what differs between `record` and the one it follows; may be done again."""
     before = record.since
     columns = record.columns
+    columns.own("modseq", "saved")
     known = before is not None and before.highest_modseq and before.uid_validity == record.uid_validity
     if before is None or not known:
         _first(path, record)
@@ -97,9 +98,8 @@ def _different(new: Sequence[int], old: Sequence[int]) -> list[int]:
 
 def _dated(columns: Columns) -> None:
     """When each message came here: what we did not write ourselves has it in its separator."""
-    if not columns.saved.count(0):
-        return
-    now = int(time())
-    for row, saved in enumerate(columns.saved):
-        if not saved:
-            columns.saved[row] = min(columns.date[row], now) or 1
+    saved, dates, now = columns.saved, columns.date, int(time())
+    row = 0
+    for _ in range(saved.count(0)):
+        row = saved.index(0, row)
+        saved[row] = min(dates[row], now) or 1

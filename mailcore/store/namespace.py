@@ -639,6 +639,6 @@ def _judged(error: OSError, path: str) -> MailError:
 
 def preload() -> None:
     """Import what a Store imports late (a listener does, once for all its children)."""
-    from mailcore.store import database, index, territory, textindex, watch  # noqa: F401
+    from mailcore.store import database, index, quota, territory, textindex, watch  # noqa: F401
 
     database.preload()

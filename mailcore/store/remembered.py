@@ -12,9 +12,11 @@ is not what it was is passed over.  Nothing is compressed: inflating takes longe
 
 from __future__ import annotations
 
+from _blake2 import blake2b
 from array import array
 from binascii import crc32
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ CHUNK_UIDS = 1024
 TEXT_OCTETS = 32 * 1024  # a longer one is made anew each time
 WAITING = 512  # so many new texts are written together; fewer wait for the end of the session
 WAITING_OCTETS = 4 * 1024 * 1024
+SUM_OCTETS = 16
 _HEAD = 10
 
 
@@ -70,18 +73,16 @@ class Chunk:
         """This and more, without what is not of any message now."""
         texts = {uid: text for uid in self.uid if (text := self._text(columns, uid)) is not None} | more
         chunk = Chunk()
-        pieces = []
-        end = 0
-        for uid in sorted(texts):
-            mark = marks(columns, uid)
-            if mark is None:
-                continue
-            chunk.uid.append(uid)
-            chunk.digest.append(mark[0])
-            chunk.octets.append(mark[1])
-            pieces.append(texts[uid])
-            end += len(texts[uid])
-            chunk.ends.append(end)
+        first, last = bisect_left(columns.uid, min(texts, default=0)), bisect_right(columns.uid, max(texts, default=0))
+        for uid, digest, octets in zip(
+            columns.uid[first:last], columns.digest[first:last], columns.octets[first:last], strict=True
+        ):
+            if uid in texts:
+                chunk.uid.append(uid)
+                chunk.digest.append(digest)
+                chunk.octets.append(octets)
+        pieces = list(map(texts.__getitem__, chunk.uid))
+        chunk.ends.extend(accumulate(map(len, pieces)))
         chunk.data = b"".join(pieces)
         return chunk
 
@@ -112,6 +113,14 @@ class Chunk:
             place = stop
         chunk.data = data[place:]
         return chunk
+
+
+def _sum(columns: Columns) -> bytes:
+    """What tells these messages from all others, and in which order they are."""
+    found = blake2b(digest_size=SUM_OCTETS)
+    for column in (columns.uid, columns.digest, columns.octets, columns.date):
+        found.update(column)
+    return found.digest()
 
 
 def marks(columns: Columns, uid: int) -> tuple[int, int] | None:
@@ -162,13 +171,31 @@ class Remembered:
         """UIDs and texts that were made since somebody asked for them."""
         if self._asked is None or not self._index.lasting or not self._limit:
             return
-        waiting = self._waiting.setdefault(kind, {})
-        same = self._asked is columns
-        for uid, text in pairs:
-            # what changed meanwhile may have been read as it was, or as it is
-            if len(text) <= TEXT_OCTETS and (same or marks(columns, uid) == marks(self._asked, uid)):
-                waiting[uid] = text
-                self._waiting_octets += len(text)
+        kept = [pair for pair in pairs if len(pair[1]) <= TEXT_OCTETS]
+        if self._asked is not columns:  # what changed meanwhile may have been read as it was, or as it is
+            kept = [pair for pair in kept if marks(columns, pair[0]) == marks(self._asked, pair[0])]
+        self._waiting.setdefault(kind, {}).update(kept)
+        self._waiting_octets += sum(len(text) for _, text in kept)
+
+    @property
+    def waits(self) -> bool:
+        """There are texts to write."""
+        return any(self._waiting.values())
+
+    def of_all(self, kind: str, columns: Columns) -> bytes | None:
+        """What was made of all these messages together, and of no others."""
+        if not self._index.lasting or not self._limit or not len(columns):
+            return None
+        data = self._index.text(self._path, kind, columns.uid[-1] // CHUNK_UIDS)
+        chunk = Chunk.unpacked(kind, data) if data else Chunk()
+        return chunk.data[SUM_OCTETS:] if chunk.data[:SUM_OCTETS] == _sum(columns) and len(chunk.uid) == 1 else None
+
+    def keep_of_all(self, kind: str, columns: Columns, text: bytes) -> None:
+        if self._index.lasting and self._limit and len(columns):
+            last = columns.uid[-1]
+            chunk = Chunk().merged(columns, {last: _sum(columns) + text})
+            chunks = [(kind, last // CHUNK_UIDS, chunk.packed(kind))]
+            self._index.save_texts(self._path, chunks, {uid // CHUNK_UIDS for uid in columns.uid}, self._limit)
 
     def settle(self, columns: Columns, all_: bool = False) -> None:
         """Write what waits, if it is worth it; holds no lock of a mailbox."""

@@ -88,7 +88,8 @@ def _verify(known: Index, paths: list[str]) -> None:
     wrong = [] if known.sound() else [known.home]
     with click.progressbar(paths, label="Mailboxes", item_show_func=str) as bar:
         for path in bar:
-            if known.load(path) is None:
+            record = known.load(path)
+            if record is None or not record.columns.have():
                 wrong.append(path)
             for kind, number, data in known.texts(path):
                 if not Chunk.unpacked(kind, data).uid:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from mailcore.store.columns import NAMES
 from tests.imapd.speaker import Speaker
 from tests.playground import ROOT, Ground
 
@@ -51,6 +53,28 @@ def test_with_and_without_an_index(ground):
     assert answers(ground) == first
     ground.index = Path("/proc/nowhere")
     assert without_recent(answers(ground)) == without_recent(first)
+
+
+@pytest.mark.parametrize("field", range(1, len(NAMES)))
+def test_damage_that_is_found_late(ground, field):
+    """SELECT reads little; what it left is damaged when it is wanted."""
+    right = without_recent(answers(ground)) and without_recent(answers(ground))
+    speaker = Speaker(ground)
+    speaker.say(b"SELECT INBOX")
+    speaker.talk.close()
+    reader = Speaker(ground)
+    reader.say(b"EXAMINE INBOX")
+    connection = sqlite3.connect(ground.index / "index.db")
+    with connection:
+        connection.execute("UPDATE chunk SET data = zeroblob(length(data)) WHERE field = ?", (field,))
+    connection.close()
+    said = without_recent([reader.say(line) for line in ASKED])
+    for lines in said[:-1]:  # where it is found, all flags are news
+        lines[:] = [line for line in lines if b" FETCH (FLAGS (" not in line]
+    said[-1] = list(dict.fromkeys(said[-1]))
+    assert said == right
+    reader.talk.close()
+    assert without_recent(answers(ground)) == right
 
 
 def test_flipped_bits(ground):

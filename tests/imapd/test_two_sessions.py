@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,31 @@ def test_one_session_does_not_overwrite_the_other(two: tuple[Speaker, Speaker]) 
     two[0].say(b"STORE 2 +FLAGS (\\Seen)")
     assert two[1].say(b"STORE 2 +FLAGS (\\Flagged)")[0] == b"* 2 FETCH (FLAGS (\\Seen \\Flagged Junk))"
     assert two[0].say(b"NOOP")[0] == b"* 2 FETCH (FLAGS (\\Seen \\Flagged Junk))"
+
+
+LATE = (
+    b"NOOP", b"FETCH 1:* FLAGS", b"FETCH 1:* (UID RFC822.SIZE INTERNALDATE)", b"UID FETCH 1:* (MODSEQ)",
+    b"FETCH 1:* ENVELOPE", b"FETCH 1:* BODY.PEEK[]", b"STORE 1 +FLAGS (\\Draft)",
+    b"SEARCH UNSEEN", b"UID SEARCH MODSEQ 1", b"SORT (DATE) UTF-8 ALL", b"EXPUNGE", b"CLOSE",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LATE)
+@pytest.mark.parametrize("change", [b"STORE 2:3 +FLAGS ($New \\Seen)", b"EXPUNGE", b"STORE 1 -FLAGS ($Forwarded)"])
+def test_who_has_looked_at_nothing_hears_of_all(ground: Ground, line: bytes, change: bytes) -> None:
+    """Columns are read late; what others change before that is news all the same."""
+    Speaker(ground).say(b"SELECT INBOX")
+    changer, early, late = Speaker(ground), Speaker(ground), Speaker(ground)
+    for one in (changer, early, late):
+        one.say(b"SELECT INBOX (CONDSTORE)")
+    early.say(b"FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE MODSEQ)")
+    changer.say(b"STORE 4 +FLAGS (\\Deleted)")
+    changer.say(change)
+    said = [one.say(line) + one.say(b"NOOP") for one in (late, early)]
+    news = rb"\* \d+ " + (b"EXPUNGE" if change == b"EXPUNGE" else b"FETCH.*FLAGS")
+    told = [{found[:4] for found in re.findall(news, b"\n".join(one))} for one in said]
+    assert told[1] <= told[0] or line == b"CLOSE"
+    assert late.say(b"FETCH 1:* (UID FLAGS)") == early.say(b"FETCH 1:* (UID FLAGS)")
 
 
 @pytest.mark.parametrize("line", [b"FETCH 2:3 BODY.PEEK[TEXT]", b"STORE 2:3 +FLAGS (\\Seen)", b"FETCH 2:3 BODY[TEXT]"])

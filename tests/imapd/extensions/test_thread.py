@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.imapd.fakebox import FakeBox, FakeSession
+from tests.imapd.speaker import Speaker
+from tests.playground import Ground
 
 
 def session() -> FakeSession:
@@ -37,3 +39,22 @@ def test_who_is_gone_is_left_out():
     here = session()
     here.box.vanish(2)
     assert here.say(b"THREAD REFS UTF-8 ALL")[0] == b"* THREAD (1 3)(4)"
+
+
+def test_threads_of_all_are_remembered(tmp_path):
+    ground = Ground(tmp_path)
+    mail = b"From a@b Sat Nov 21 12:00:00 2026\nMessage-ID: <%d@x>\nReferences: <%d@x>\nSubject: %d\n\nx\n\n"
+    ground.place("INBOX", b"".join(mail % (number, number // 2, number) for number in range(1, 8)))
+    first = Speaker(ground)
+    first.say(b"SELECT INBOX")
+    first.say(b"STORE 1 +FLAGS (\\Deleted)")
+    asked = b"THREAD REFERENCES UTF-8 ALL", b"UID THREAD REFERENCES UTF-8 ALL", b"THREAD REFERENCES UTF-8 NOT 2"
+    threads = [first.say(line)[0] for line in asked]
+    assert threads[0] == b"* THREAD (1 (2 (4)(5))(3 (6)(7)))"
+    second = Speaker(ground)
+    second.say(b"SELECT INBOX")
+    assert [second.say(line)[0] for line in asked] == threads
+    first.say(b"EXPUNGE")
+    second.say(b"NOOP")
+    assert second.say(b"UID THREAD REFERENCES UTF-8 ALL")[0] == b"* THREAD ((2 (4)(5))(3 (6)(7)))"
+    assert second.say(b"THREAD REFERENCES UTF-8 ALL")[0] == b"* THREAD ((1 (3)(4))(2 (5)(6)))"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailcore.store.columns import CHUNK_ROWS, NAMES, ROW_OCTETS, Columns
+from mailcore.store.columns import CHUNK_ROWS, NAMES, Columns, Stale, unpacked
 
 
 def columns(rows):
@@ -18,22 +18,41 @@ def columns(rows):
 
 @pytest.mark.parametrize("rows", [0, 1, CHUNK_ROWS, CHUNK_ROWS + 1, 3 * CHUNK_ROWS])
 def test_packed_and_unpacked(rows):
-    made, again = columns(rows), Columns()
-    chunks = made.chunks()
-    assert len(chunks) == -(-rows // CHUNK_ROWS)
-    for data in chunks:
-        assert again.add_chunk(data)
+    made = columns(rows)
     for name in NAMES:
-        assert getattr(again, name) == getattr(made, name)
+        chunks = list(made.chunks(name))
+        assert len(chunks) == -(-rows // CHUNK_ROWS)
+        assert unpacked(name, chunks) == getattr(made, name)
 
 
-def test_every_flipped_bit_is_found():
-    (data,) = columns(3).chunks()
-    assert len(data) == 4 + 3 * ROW_OCTETS
+def test_every_flipped_bit_and_every_wrong_place_is_found():
+    (data,) = columns(3).chunks("start")
     for place in range(len(data)):
-        assert not Columns().add_chunk(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
-    assert not Columns().add_chunk(data[:-1])
-    assert not Columns().add_chunk(b"")
+        assert unpacked("start", [data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]]) is None
+    assert unpacked("start", [data[:-1]]) is None
+    assert unpacked("start", [b""]) is None
+    assert unpacked("length", [data]) is None
+    one, two = columns(CHUNK_ROWS + 3).chunks("start")
+    assert unpacked("start", [two, one]) is None
+
+
+def test_read_when_asked_for():
+    asked = []
+
+    def read(name):
+        asked.append(name)
+        if name == "zone":
+            raise Stale
+        return getattr(columns(7), name)
+
+    lazy = Columns.unread(7, read)
+    assert len(lazy) == 7 and not lazy.read and not asked
+    assert lazy.start[6] == 60 and lazy.have(("start", "uid")) and asked == ["start", "uid"]
+    assert not lazy.have() and not lazy.have(("zone",))
+    with pytest.raises(Stale):
+        lazy.copy()
+    with pytest.raises(AttributeError):
+        _ = lazy.nothing
 
 
 def test_picked_cut_extended():

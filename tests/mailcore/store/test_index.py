@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import stat
 
 import pytest
 
 from mailcore.settings import Settings
+from mailcore.store.columns import NAMES, Stale
 from mailcore.store.index import Index, Record, find_home
 
 
@@ -39,7 +41,8 @@ def same(one, two):
     assert (one.uid_validity, one.uid_next, one.facts, one.keywords, one.word_sets) == (
         two.uid_validity, two.uid_next, two.facts, two.keywords, two.word_sets
     )  # fmt: skip
-    assert one.columns.chunks() == two.columns.chunks()
+    for name in NAMES:
+        assert getattr(one.columns, name) == getattr(two.columns, name)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 1023, 1024, 1025, 3000])
@@ -75,6 +78,37 @@ def test_who_comes_late_must_look_again(index, tmp_path):
     same(index.load("/m"), two)
 
 
+def test_columns_are_read_when_they_are_asked_for(index, tmp_path):
+    other = Index(Settings(), "fred", str(tmp_path))
+    made = record()
+    index.save("/m", made)
+    early, late = other.load("/m"), other.load("/m")
+    assert early.columns.have(("flags",)) and not early.columns.read
+    made.columns.flags[7] = 99
+    made.columns.cut(2999)
+    index.save("/m", made)
+    assert early.columns.flags[7] == 7 and len(early.columns) == 3000
+    assert list(late.columns.uid) == list(early.columns.uid), "the numbers of a session hold"
+    with pytest.raises(Stale):
+        _ = late.columns.flags
+    assert not late.columns.have() and other.load("/m").columns.flags[7] == 99
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "uid"])
+def test_a_damaged_column_is_found_by_who_reads_it(index, tmp_path, name):
+    made = record()
+    index.save("/m", made)
+    connection = sqlite3.connect(tmp_path / ".local/state/mailcore/index.db")
+    with connection:
+        connection.execute("UPDATE chunk SET data = zeroblob(length(data)) WHERE field = ? AND number = 1",
+                           (NAMES.index(name),))  # fmt: skip
+    connection.close()
+    found = index.load("/m")
+    assert found.columns.have(tuple(other for other in NAMES if other != name))
+    assert not found.columns.have((name,))
+    assert index.load("/m") is None and index.generation("/m") == found.generation + 1, "nobody believes the others"
+
+
 def test_renamed(index):
     made, former = record(10), record(20)
     made.uid_validity = 78
@@ -100,9 +134,11 @@ def test_damage_is_found_or_does_not_matter(tmp_path, seed):
     path.write_bytes(data)
     index = Index(Settings(), "fred", str(tmp_path))
     found = index.load("/m")
-    if found is not None:
+    if found is not None and found.columns.have():
         same(found, made)
-    found = found or Record()
+    else:
+        assert index.load("/m") is None
+        found = Record()
     found.generation = index.generation("/m")
     assert index.save("/m", made if found.generation == made.generation else found) in (True, False)
 

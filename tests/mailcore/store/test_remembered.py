@@ -196,3 +196,27 @@ def test_a_damaged_index_gives_what_was_put_in_or_nothing(spool, few):
         other._index.close()
         spool.opened.clear()
     assert right > 1000, "most damage is elsewhere"
+
+
+def test_what_was_made_of_all_of_them(spool, few):
+    spool.fill(*"abcdefghij")
+    box = spool.open()
+    assert box.remembered_of_all("kind") is None
+    box.remember_of_all("kind", b"all ten")
+    box.close()
+    box = spool.open()
+    assert box.remembered_of_all("kind") == b"all ten" and box.remembered_of_all("other") is None
+    other = spool.open()
+    other.remove([3])
+    box.refresh()
+    assert box.remembered_of_all("kind") is None, "its view is not the mailbox"
+    box.news()
+    assert box.remembered_of_all("kind") is None
+    box.remember_of_all("kind", b"all nine")
+    assert other.remembered_of_all("kind") is None
+    other.news()
+    assert other.remembered_of_all("kind") == b"all nine"
+    spool.deliver(spool.message("new"))
+    box.refresh()
+    box.news()
+    assert box.remembered_of_all("kind") is None

@@ -23,6 +23,7 @@ import re
 
 # bits of a message's flags as columns hold them
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT, OLD = 1, 2, 4, 8, 16, 32
+ODD = 0xFFFFFFFF  # in place of a block's size: hidden fields not in our form, or more of them
 NUMBERED = 128  # the file says the UID that we say, in a block of ours
 
 _LETTERS = {ord("R"): SEEN, ord("O"): OLD, ord("D"): DELETED, ord("F"): FLAGGED, ord("A"): ANSWERED, ord("T"): DRAFT}
@@ -38,8 +39,13 @@ _PASSING = re.compile(
     rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*",
     re.IGNORECASE,
 )
-_MAYBE = re.compile(rb"\n(?:[Ss][Tt]|[Xx]-[SsKkUuIi])")  # most headers have no hidden field: find out fast
-_MAYBE_PASSING = re.compile(rb"\n(?:[Ss][Tt]|[Xx]-[SsKkUuIiMm]|[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee]|[Ll][Ii][Nn])")
+# most headers have no hidden field: find out fast
+_MAYBE = re.compile(rb"\n(?:[Ss][Tt]|[Xx]-(?:[Ss][Tt]|[Kk][Ee]|[Uu][Ii]|[Ii][Mm]))")
+_MAYBE_PASSING = re.compile(
+    rb"\n(?:[Ss][Tt]|[Xx]-(?:[Ss][Tt]|[Kk][Ee]|[Uu][Ii]|[Ii][Mm]|[Mm][Oo])"
+    rb"|[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee]|[Ll][Ii][Nn])"
+)
+touched = _MAYBE_PASSING.search  # None: a header that neither we nor others have written into
 _OURS = re.compile(
     rb"\nStatus: ([RO ]{2})\nX-Status: ([DFAT ]{4})\nX-Keywords:( [^\n\r]*)\nX-UID: (\d[\d ]{9})(?=\n)"
 )

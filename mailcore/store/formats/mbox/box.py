@@ -13,16 +13,17 @@ from time import time
 from mailcore import log
 from mailcore.errors import DiskError, MailError, NoPermission, NoSuchMailbox, ReadOnly
 from mailcore.store import files
+from mailcore.store.columns import NAMES
 from mailcore.store.formats.mbox import block, fromline, identity, journal, rewrite, torn
 from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.flags import bits_and_mask, change_rows
-from mailcore.store.formats.mbox.followed import SOON_SECONDS, Current
+from mailcore.store.formats.mbox.followed import SOON_SECONDS, UNFILED, Current
 from mailcore.store.formats.mbox.gathered import Gathered
 from mailcore.store.formats.mbox.messages import Messages
 from mailcore.store.formats.mbox.numbered import Numbered
 from mailcore.store.formats.mbox.scan import NEVER, scan
 from mailcore.store.formats.mbox.stored import Stored
-from mailcore.store.formats.mbox.writing import Writing, knows_alone, noted, unbased, unfiled
+from mailcore.store.formats.mbox.writing import Writing, knows_alone, maybe_unbased, noted, unbased, unfiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Box(Messages, Numbered):
         super().__init__(path, name, settings, readonly, inbox, index, user, visiting)
         try:
             self._heal()
-            self._look(True)
+            self._look()
             self._opened = True
             if not visiting:
                 self._settle_soon()
@@ -76,10 +77,10 @@ class Box(Messages, Numbered):
             log.error(f"{log.clean(self.path)}: {error.detail or error.text}")
             return
         self._started = facts.started = started
-        if base.facts:
+        if base.facts and base.columns.have():
             record = identity.follower(base)
             record.facts = facts.words()
-            self._index.save(self.path, record)
+            self._save(record)
 
     # --- flags -------------------------------------------------------------------------
 
@@ -121,13 +122,16 @@ class Box(Messages, Numbered):
         facts = Facts(record.facts)
         facts.set_stamp(*self._file.wrote(self._file.stamp()))
         record.facts = facts.words()
-        if not self._index.save(self.path, record, durable=self._settings.fsync) or not self._index.lasting:
+        if not self._save(record, durable=self._settings.fsync) or not self._index.lasting:
             return False
         self._adopt(record, facts)
         return True
 
     def checkpoint(self) -> None:
-        if not self._is_over() and noted(self._record):
+        if self._is_over() or self._is_filed():
+            return
+        self._columns(*NAMES)
+        if noted(self._record):
             self._settle(True, noted)
 
     # --- writing -----------------------------------------------------------------------
@@ -158,16 +162,19 @@ class Box(Messages, Numbered):
             raise
         facts.set_stamp(*self._file.wrote(before))
         record.facts = facts.words()
-        saved = self._index.save(self.path, record, durable=alone and self._settings.fsync)
+        saved = self._save(record, durable=alone and self._settings.fsync)
         self._adopt(record, facts)
         if not saved:
             self._facts.believed = 0
 
     def _settle_soon(self) -> None:
-        """At open: write what is cheap to write, or what would be lost otherwise."""
-        if self.readonly:
+        """At open: write what is cheap to write, or what would be lost otherwise.
+
+        New mail of a large mailbox waits for the close: the index has its UIDs.
+        """
+        if self.readonly or self._is_filed() or (not self._facts.verified and self._index.lasting):
             return
-        columns = self._record.columns
+        columns = self._columns(*NAMES)
         rows = unfiled(self._record)
         odd = [columns.start[row] for row in rows if not 0 < columns.block_octets[row] < NEVER]
         if unbased(self._record, self._facts):
@@ -179,15 +186,45 @@ class Box(Messages, Numbered):
         """There is nothing that we could write."""
         return self.readonly or self._missing or not self._opened
 
+    def _is_filed(self) -> bool:
+        """The file says all that the record does, as far as that can be known without its columns."""
+        counts = self._record.counts
+        return bool(counts) and not counts[UNFILED] and not maybe_unbased(self._record, self._facts)
+
     def _settle(self, sync: bool, some: Callable[[Record], list[int]] | None = None) -> None:
-        """Bring everything into the file, or the flags of `some`, if it can be locked soon."""
+        """Bring everything into the file, or the flags of `some`, if it can be locked soon.
+
+        Where that is new mail only, nobody's change of other messages can be lost by it, and they are not looked at.
+        """
         try:
-            with Current(self, True, SOON_SECONDS, True) as there:
+            thorough = not self._facts.verified and not self._only_new()
+            with Current(self, True, SOON_SECONDS, thorough) as there:
+                if not there or not (self._facts.verified or self._only_new()):
+                    return
                 rows, whole = (some or unfiled)(self._record), not some and unbased(self._record, self._facts)
-                if there and (rows or whole or self._stale_base()):
+                if rows or whole or self._stale_base():
                     self._write(identity.follower(self._record), rows, sync=sync, whole=whole)
         except MailError as error:
             log.warning(f"{log.clean(self.path)} not brought up to date: {error.detail or error.text}")
+
+    def _only_new(self) -> bool:
+        """What the file does not say lies behind all that it says, and X-IMAPbase is where it was.
+
+        The file is locked, or the answer a guess.
+        """
+        columns, rows = self._columns(*NAMES), unfiled(self._record)
+        first = len(columns) - len(rows)
+        if not first or (rows and rows[0] != first) or unbased(self._record, self._facts):
+            return False
+        known = max(columns.start[:first])
+        return all(start > known for start in columns.start[first:]) and self._base_is_there()
+
+    def _base_is_there(self) -> bool:
+        offset, octets = self._facts.base_offset, self._facts.base_octets
+        if offset < 0:
+            return True
+        line = files.read(self._file.fd, octets + 1, offset - 1)
+        return line.startswith(b"\nX-IMAP") and line.find(b"\n", 1) == octets
 
     def _stale_base(self) -> bool:
         return self._facts.base_offset >= 0 and not self._facts.base_is_right(self._record)
@@ -268,7 +305,7 @@ class Box(Messages, Numbered):
             raise
         facts.set_stamp(*self._file.wrote(before, new_mail=True))
         record.facts = facts.words()
-        saved = self._index.save(self.path, record, durable=True)
+        saved = self._save(record, durable=True)
         self._adopt(record, facts)
         if not saved:
             self._facts.believed = 0
@@ -325,10 +362,8 @@ class Box(Messages, Numbered):
 
     def close(self) -> None:
         self._fresh = False  # the next session claims them
-        self._memory.settle(self._record.columns, all_=True)
-        if not self._is_over() and (
-            unfiled(self._record) or unbased(self._record, self._facts) or self._stale_base()
-        ):
+        self._settle_memory(all_=True)
+        if not self._is_over() and (self._stale_base() or not self._is_filed()):
             self._settle(True)
         self._opened = False
         self._file.close()

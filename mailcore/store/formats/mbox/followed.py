@@ -18,13 +18,15 @@ that record is true.  If mail came meanwhile, only that is left to read.  A mess
 without a lock too: what was read is good if the stamp is the same after it.
 """
 
-
 from __future__ import annotations
 
 import os
+from array import array
+from itertools import compress
 
 from mailcore.errors import DiskError, InUse, MailError, NoSuchMailbox, ReadOnly
 from mailcore.store import files
+from mailcore.store.columns import Stale
 from mailcore.store.formats.mbox import block, identity, survey
 from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.mailfile import NOWHERE, MailFile
@@ -35,10 +37,11 @@ from mailcore.store.remembered import Remembered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeVar
 
     from mailcore.settings import Settings
+    from mailcore.store.columns import Columns
     from mailcore.store.formats.mbox.mailfile import Stamp
     from mailcore.store.index import Index
     from mailcore.store.textindex import Filed
@@ -50,8 +53,10 @@ SOON_SECONDS = 2  # locks that are only nice to have are not waited for longer
 TRIES = 20
 AHEAD_TRIES = 8  # a mailbox that changes each time it was read ahead is read under the lock
 
-# bytes.translate table: a column of flag bits to a column of yes and no
+# bytes.translate tables: a column of flag bits to a column of yes and no
 _UNCLAIMED = bytes(not bits & block.OLD for bits in range(256))
+_CLAIMED = bytes(bits | block.OLD for bits in range(256))
+_UNSEEN = bytes(not bits & block.SEEN for bits in range(256))
 
 
 class Current:
@@ -72,7 +77,11 @@ class Current:
             there = file.lock(self._exclusive, self._seconds)
             try:
                 box._synchronise(there, self._thorough, brief=tries > 0)
-                return there
+                if box._record.columns.have():
+                    return there
+                file.unlock()
+                box._facts.believed = 0
+                continue
             except survey.Later:
                 file.unlock()
             except BaseException:
@@ -111,6 +120,7 @@ class Followed(Mailbox):
         self._filed: Filed | None = None  # in the text index, when that is first asked
         self._started = 0  # the start of the machine after which this was looked at for damage
         self._opened = False
+        self._glanced = True  # of a mailbox that grew only the end was looked at, see _synchronise
         self._fresh = False  # there are messages of our own that no session has claimed
         self._missing = False
         self._view = View()
@@ -142,9 +152,11 @@ class Followed(Mailbox):
     # --- looking at the file -----------------------------------------------------------
 
     def refresh(self) -> None:
-        if self._facts.believed and not self._missing and not self._fresh and self._file.named_stamp() == self._stamp:
+        thorough, self._glanced = self._glanced, False
+        known = self._facts.believed and self._facts.verified >= thorough and not self._missing and not self._fresh
+        if known and self._file.named_stamp() == self._stamp:
             return
-        self._look(later=True)
+        self._look(thorough, later=True)
 
     def _look(self, thorough: bool = False, later: bool = False) -> None:
         """Bring the record up to date, `later` if others have the file now and that will do.
@@ -183,6 +195,8 @@ class Followed(Mailbox):
             return self._file.wait_for_settling()
         try:
             compared = self._compared(self._known(), stamp, True, thorough)
+        except Stale:
+            return True
         except MailError:
             if self._file.stamp() == stamp:
                 raise  # it is not because somebody wrote meanwhile
@@ -190,7 +204,7 @@ class Followed(Mailbox):
         if compared is None or not compared[1]:
             return True
         record, claimed = self._claimed(compared[0])
-        if self._file.stamp() == stamp and self._index.save(self.path, record, durable=compared[2]):
+        if self._file.stamp() == stamp and self._save(record, durable=compared[2]):
             self._view.recent.update(claimed)
             self._ahead = record, False, False
         else:
@@ -206,15 +220,34 @@ class Followed(Mailbox):
                     return found  # it was so before and after, and no lock was needed
             except DiskError:
                 pass
+            except Stale:
+                self._facts.believed = 0
         for _ in range(TRIES):
-            with self._file.held(False) as there:
-                if self._missing if not there else self._agrees(False):
-                    return read()
+            try:
+                with self._file.held(False) as there:
+                    if self._missing if not there else self._agrees(False):
+                        return read()
+            except Stale:
+                self._facts.believed = 0
             self._look()
             if not self._facts.believed:
                 break
         with Current(self, False, None, False):  # a time that later writes may have, too (settled_stamp)
             return read()
+
+    def _columns(self, *names: str) -> Columns:
+        """The columns of the record, these in memory; of what the mailbox is now, if others changed it before."""
+        for _ in range(TRIES):
+            columns = self._record.columns
+            if columns.have(names):
+                return columns
+            self._look_anew()
+        raise DiskError(detail="the index changes faster than it can be read")
+
+    def _look_anew(self) -> None:
+        """What we know of the mailbox cannot be read any more: look what it is now."""
+        self._facts.believed = 0
+        self._look()
 
     def _agrees(self, thorough: bool) -> bool:
         """The file is as the record says.  A lock is held."""
@@ -228,7 +261,8 @@ class Followed(Mailbox):
         A lock is held, if there is a file.  Who is `brief` gets survey.Later rather than a long wait.
 
         After a delivery the end of the file tells what is new, but not whether somebody changed
-        flags in place before it; who is `thorough` looks at every message's fields too.
+        flags in place before it; who is `thorough` looks at every message's fields too.  An open is not:
+        that is for the first command that follows, and for who writes.
         """
         if not there:
             self._lost()
@@ -236,28 +270,36 @@ class Followed(Mailbox):
         if self._agrees(thorough):
             return True
         for _ in range(TRIES):
-            base = self._known()
-            former, now = Facts(base.facts), self._file.stamp()
-            if not scanning and former.stamp != now:
-                return False
-            stamp, believed = self._file.settled_stamp(known=former.ino == now[0] and former.size < now[1])
-            compared = self._compared(base, stamp, believed, thorough, scanning, brief)
-            if compared is None:
-                return False
-            record, changed, given = compared
-            facts = Facts(record.facts)
-            record, claimed = self._claimed(record)
-            if changed or claimed:
-                if record is self._record:
-                    record = identity.follower(record)
-                if not self._index.save(self.path, record, durable=given):
-                    continue
+            try:
+                base = self._known()
+                former, now = Facts(base.facts), self._file.stamp()
+                if not scanning and former.stamp != now:
+                    return False
+                stamp, believed = self._file.settled_stamp(known=former.ino == now[0] and former.size < now[1])
+                compared = self._compared(base, stamp, believed, thorough, scanning, brief)
+                if compared is None:
+                    return False
+                record, changed, given = compared
+                facts = Facts(record.facts)
+                record, claimed = self._claimed(record)
+                if changed or claimed:
+                    if record is self._record:
+                        record = identity.follower(record)
+                    if not self._save(record, durable=given):
+                        continue
+            except Stale:
+                continue
             self._adopt(record, facts)
             self._ahead = None
             self._missing = self._fresh = False
             self._view.recent.update(claimed)
             return True
         raise DiskError(detail="the index changes faster than it can be read")
+
+    def _save(self, record: Record, durable: bool = False) -> bool:
+        """Keep a record in the index, with what is asked of it most; False if somebody else saved before."""
+        record.counts = _counts(record)
+        return self._index.save(self.path, record, durable)
 
     def _compared(
         self, base: Record, stamp: Stamp, believed: bool, thorough: bool, scanning: bool = True, brief: bool = False
@@ -294,14 +336,16 @@ class Followed(Mailbox):
         generation = self._index.generation(self.path)
         if self._missing and generation == self._kept.generation:
             return self._kept
-        if self._ahead is not None and (generation == self._ahead[0].generation or not self._index.lasting):
+        if self._ahead is not None and self._is_still(self._ahead[0], generation):
             return self._ahead[0]
         self._ahead = None
-        if self._opened and (generation == self._record.generation or not self._index.lasting):
+        if self._opened and self._is_still(self._record, generation):
             return self._record
         record = self._index.load(self.path)
         if record is None:
-            record = identity.follower(self._record) if self._opened else Record()
+            known = self._opened and self._record.columns.read
+            record = identity.follower(self._record) if known else Record()
+            record.uid_next = self._record.uid_next  # no UID is given twice
             record.generation = generation
         if record.uid_next > identity.ANEW_UID and not self._opened:
             record = identity.numbered_anew(record)
@@ -310,14 +354,20 @@ class Followed(Mailbox):
         self._ahead = record, False, False
         return record
 
+    def _is_still(self, record: Record, generation: int) -> bool:
+        """There is nothing newer than this, of which nobody has the columns but we (if we have them)."""
+        return generation == record.generation or (not self._index.lasting and record.columns.read)
+
     def _found(self, base: Record, facts: Facts, size: int, thorough: bool, brief: bool) -> tuple[Record, bool]:
         """Scan what is new of the file, or all; the record, and whether UIDs were given."""
+        if not base.columns.have():
+            raise Stale
         trust = identity.NEW if not base.uid_validity or not base.facts else self._trust
         fd = self._file.fd
         with files.Judge("mail file"):
             if facts.ino == os.fstat(fd).st_ino and size > facts.size and len(base.columns) and trust != identity.NEW:
-                row = max(range(len(base.columns)), key=base.columns.start.__getitem__)
-                start = base.columns.start[row]
+                start = max(base.columns.start)
+                row = base.columns.start.index(start)
                 tail = survey.scanned(self._file, start, size, brief) if start else None
                 merged = identity.merge_tail(base, tail, row, trust) if tail else None
                 if merged is not None and (not thorough or survey.verified(self._file, base, brief)):
@@ -347,20 +397,16 @@ class Followed(Mailbox):
 
         Who only brings messages sees none.
         """
-        if self._visiting:
+        if self._visiting or (record.counts and not record.counts[UNCLAIMED]):
             return record, []
         fresh = record.columns.flags.tobytes().translate(_UNCLAIMED)
-        row = fresh.find(1)
-        if row < 0:
+        if not fresh.count(1):
             return record, []
         if not self.readonly:
             record = identity.follower(record)
-        claimed = []
-        while row >= 0:
-            claimed.append(record.columns.uid[row])
-            if not self.readonly:
-                record.columns.flags[row] |= block.OLD
-            row = fresh.find(1, row + 1)
+        claimed = list(compress(record.columns.uid, fresh))
+        if not self.readonly:
+            record.columns.flags = array("B", record.columns.flags.tobytes().translate(_CLAIMED))
         if self.readonly:
             self._view.recent.update(claimed)
             return record, []
@@ -394,9 +440,20 @@ class Followed(Mailbox):
             facts = Facts()
             facts.started = self._started
             record.facts = facts.words()
-            self._index.save(self.path, record, durable=True)
+            self._save(record, durable=True)
         self._kept = record
-        empty = identity.follower(record)  # the index keeps the columns: the file may come back
-        empty.columns.cut(0)
-        self._adopt(empty, Facts())
+        self._adopt(identity.emptied(record), Facts())  # the index keeps the columns: the file may come back
         self._facts.believed = 0
+
+
+UNSEEN, FIRST_UNSEEN, UNCLAIMED, UNFILED = range(4)  # in Record.counts
+
+
+def _counts(record: Record) -> Sequence[int]:
+    """How many messages are not \\Seen, the number of the first of them, how many no session has claimed,
+    and whether the file may say less than we do."""
+    columns = record.columns
+    bits = columns.flags.tobytes()
+    unseen = bits.translate(_UNSEEN)
+    differs = columns.flags != columns.filed or columns.words != columns.filed_words
+    return unseen.count(1), unseen.find(1) + 1, bits.translate(_UNCLAIMED).count(1), int(differs)

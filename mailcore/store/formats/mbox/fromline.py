@@ -35,6 +35,10 @@ _DATE = re.compile(
     rb" (" + _WORD + rb"),? {1,2}(" + _WORD + rb") {1,2}(\S{1,2}) (\S{1,2}):(\S{2})(?::(\S{2}))?"
     + _ZONE + rb" (\S{4})" + _ZONE + rb"(?: \([A-Za-z]{1,6}\))?(?: remote from [^\n]*)?[ \t]*\r?\n?\Z"
 )  # fmt: skip
+_USUAL = re.compile(rb"From \S* (\S{3}) (\S{3}) ([ \d]\d) \d\d:\d\d:\d\d (\d{4})\n")  # as ctime(3) has it
+_KEPT = 5000
+_midnights: dict[bytes, int] = {}  # b"Sat Nov 21  2026": its first second, zone not counted
+_zones: dict[int, int] = {}  # ten minutes: this machine's zone then
 
 
 def is_separator(line: bytes) -> bool:
@@ -55,6 +59,35 @@ def parse(line: bytes) -> tuple[bytes, int, int] | None:
         return None
     seconds, zone = _instant(found)
     return line[5 : found.start()].strip(), seconds, zone
+
+
+def moment(line: bytes) -> tuple[int, int] | None:
+    """Unix seconds and zone minutes as `parse` tells them; in the usual form, a day is reckoned once."""
+    date = line[-25:-1]
+    midnight = _midnights.get(date[:11] + date[19:])
+    if midnight is None or line.find(b" ", 5) != len(line) - 26 or not line.startswith(b"From ") or date[13] != 58:
+        return _moment(line)
+    clock = date[11:13] + date[14:16] + date[17:19]
+    if not clock.isdigit() or date[16] != 58 or len(line) > LINE_OCTETS:
+        return _moment(line)
+    seconds = midnight + int(clock[:2]) * 3600 + int(clock[2:4]) * 60 + int(clock[4:])
+    zone = _zones.get(seconds // 600)
+    if zone is None:
+        zone = _zones[seconds // 600] = local_zone(seconds)
+    return seconds - zone * 60, zone
+
+
+def _moment(line: bytes) -> tuple[int, int] | None:
+    parsed = parse(line)
+    usual = _USUAL.fullmatch(line)
+    if parsed is not None and usual is not None and usual[2].lower() in _MONTHS:
+        if len(_midnights) + len(_zones) > _KEPT:
+            _midnights.clear()
+            _zones.clear()
+        date = line[-25:-1]
+        day = int(usual[4]), _MONTHS[usual[2].lower()], int(usual[3])
+        _midnights[date[:11] + date[19:]] = timestamp(*day, 0, 0, 0)
+    return parsed and parsed[1:]
 
 
 def _instant(found: re.Match[bytes]) -> tuple[int, int]:

@@ -44,6 +44,7 @@ LAST_VALIDITY = 0xFFFF0000  # so that a higher one can follow
 UNSCANNED = ("uid", "flags", "words", "filed_words", "modseq", "saved")  # columns that a scan leaves empty
 KEYWORDS_FROM_FILE = 1000  # more names than that, a file does not bring along
 
+_TAKEN = bytes(bits | block.NUMBERED for bits in range(256))
 _KEYWORD = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}")  # RFC 3501 §9 atom
 
 
@@ -99,8 +100,11 @@ def merge(base: Record, found: Scan, trust: str) -> tuple[Record, bool]:
     if trust == NEW:
         _take_over(record, found)
     words = Words(record)
-    rows = _matches(base.columns, found)
     columns = found.columns
+    if not len(base.columns) and not found.base and len(columns) < END_UID - record.uid_next:
+        _all_unknown(record, words, columns, found, trust)
+        return record, len(columns) > 0
+    rows = _matches(base.columns, found)
     for name in UNSCANNED:
         getattr(columns, name).frombytes(bytes(getattr(columns, name).itemsize * len(rows)))
     given = False
@@ -145,6 +149,7 @@ def merge_tail(
             _mine(tail, place, mine[place - skip])
     if skip:
         _known(record, words, 0, row, base.columns, tail, found)
+    record.columns.own(*NAMES)
     for name in NAMES:
         column, more = getattr(record.columns, name), getattr(tail, name)
         if skip:
@@ -182,12 +187,18 @@ def follower(base: Record) -> Record:
     return record
 
 
+def emptied(base: Record) -> Record:
+    """The same without messages."""
+    return _follower(base)
+
+
 def numbered_anew(base: Record) -> Record:
     """The same mailbox with UIDs from 1 on and a higher UIDVALIDITY: there are none left (RFC 3501 §2.3.1.1)."""
     record = follower(base)
     columns = record.columns
     record.uid_validity = new_validity(record.uid_validity)
     record.uid_next = len(columns) + 1
+    columns.own("uid")
     columns.uid[:] = array("I", range(1, len(columns) + 1))
     columns.filed[:] = array("B", [bits & ~block.NUMBERED for bits in columns.filed])
     return record
@@ -276,6 +287,19 @@ def _unknown(
     else:
         uid = next_uid(record)
     columns.uid[place] = uid
+
+
+def _all_unknown(record: Record, words: Words, columns: Columns, found: Scan, trust: str) -> None:
+    """The same for all of a mailbox, numbered as they lie in it."""
+    count, first, believed = len(columns), record.uid_next, trust != INBOX
+    columns.uid.extend(range(first, first + count))
+    record.uid_next += count
+    columns.flags.frombytes(columns.filed.tobytes().translate(_TAKEN) if believed else bytes([block.NUMBERED]) * count)
+    for name in UNSCANNED[2:]:
+        getattr(columns, name).frombytes(bytes(getattr(columns, name).itemsize * count))
+    for row, names in found.words.items() if believed else ():
+        columns.words[row] = columns.filed_words[row] = words.number(words.mask_of(names))
+    record.columns = columns
 
 
 def next_uid(record: Record) -> int:

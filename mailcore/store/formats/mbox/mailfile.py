@@ -287,8 +287,10 @@ class MailFile:
 
     def read(self, octets: int, offset: int) -> bytes:
         """A span that must be there."""
-        with files.Judge("mail file"):
+        try:
             data = files.read(self.fd, octets, offset)
+        except OSError as error:
+            raise files.judged(error, "mail file") from error
         if len(data) != octets:
             raise DiskError(detail="mail file is shorter than it was")
         return data

@@ -6,12 +6,13 @@ to.  What does not: whether the record is right (followed.py), and changes (box.
 
 from __future__ import annotations
 
-from mailcore.errors import Expunged
+from mailcore.errors import DiskError, Expunged
+from mailcore.store.columns import Stale
 from mailcore.store.formats.mbox import block
 from mailcore.store.formats.mbox.flags import NAMES, VISIBLE
-from mailcore.store.formats.mbox.followed import Followed
+from mailcore.store.formats.mbox.followed import FIRST_UNSEEN, TRIES, UNSEEN, Followed
 from mailcore.store.formats.mbox.text import FileText
-from mailcore.store.formats.mbox.view import row_of
+from mailcore.store.formats.mbox.view import TOLD, row_of
 from mailcore.store.mailbox import RECENT, News
 
 TYPE_CHECKING = False
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from mailcore.store.textindex import Filed
 
 SLICE_MESSAGES = 100  # so many are read under one lock,
-SLICE_OCTETS = 4 * 1024 * 1024  # or so much of them
+_HEADER = ("start", "line", "header", "block", "block_octets")  # columns that tell where one lies
+SLICE_OCTETS = 1024 * 1024  # or so much of them
+
+# Once a block of this size has been freed, glibc keeps the memory of one slice for the next; till then each page goes
+# back to the kernel and comes again, zeroed (mallopt(3), M_MMAP_THRESHOLD).  Nothing of the block itself is touched.
+bytearray(2 * SLICE_OCTETS)
 
 # bytes.translate tables: a column of flag bits to those that are told, and to one of yes and no
 _VISIBLE = bytes(bits & VISIBLE for bits in range(256))
@@ -44,10 +50,11 @@ class Messages(Followed):
         return row
 
     def flags(self, uid: int) -> frozenset[str]:
+        columns = self._columns("flags", "words")
         row = self._row(uid)
         words = 0
         if row >= 0:
-            bits, words = self._record.columns.flags[row], self._record.columns.words[row]
+            bits, words = columns.flags[row], columns.words[row]
         elif (bits := self._view.told_flags(uid)) < 0:
             raise Expunged
         return self._flag_set(bits & VISIBLE, words, uid in self._view.recent)
@@ -70,10 +77,10 @@ class Messages(Followed):
         return rows if some == uids or (some is not None and some.tolist() == list(uids)) else None
 
     def flags_of(self, uids: Sequence[int]) -> list[frozenset[str]]:
+        columns = self._columns("flags", "words")
         rows = self._side_by_side(uids)
         if rows is None:
             return super().flags_of(uids)
-        columns = self._record.columns
         visible = columns.flags[rows].tobytes().translate(_VISIBLE)
         words, recent = columns.words[rows], self._view.recent
         if recent.isdisjoint(uids) and len(set(words)) == 1:
@@ -84,77 +91,99 @@ class Messages(Followed):
         return [known.get(key) or self._flag_set(*key) for key in keys]
 
     def octets_of(self, uids: Sequence[int]) -> Sequence[int]:
+        columns = self._columns("octets")
         rows = self._side_by_side(uids)
-        return super().octets_of(uids) if rows is None else self._record.columns.octets[rows]
+        return super().octets_of(uids) if rows is None else columns.octets[rows]
 
     def dates_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        columns = self._columns("date", "zone")
         rows = self._side_by_side(uids)
         if rows is None:
             return super().dates_of(uids)
-        columns = self._record.columns
         return list(zip(columns.date[rows], columns.zone[rows], strict=True))
 
     def octets(self, uid: int) -> int:
-        return self._record.columns.octets[self._there(uid)]
+        return self._columns("octets").octets[self._there(uid)]
 
     def internal_date(self, uid: int) -> tuple[int, int]:
+        columns = self._columns("date", "zone")
         row = self._there(uid)
-        return self._record.columns.date[row], self._record.columns.zone[row]
+        return columns.date[row], columns.zone[row]
 
     def header(self, uid: int) -> bytes:
-        return self._parts(uid, False)[0]
+        found = self._undisturbed(lambda: self._headers([uid]))
+        if not found:
+            raise Expunged
+        return found[0][1]
 
     def text(self, uid: int) -> Text:
-        header, body, body_octets = self._parts(uid, True)
-        if len(body) == body_octets:
-            return header + body
-        return self._in_file(uid, header, body_octets)
+        found = self._undisturbed(lambda: self._texts((uid,)))
+        if not found:
+            raise Expunged
+        return found[0][1]
 
     def _in_file(self, uid: int, header: bytes, body_octets: int) -> FileText:
         return FileText(header, body_octets, lambda offset, octets: self._body(uid, offset, octets))
 
     def headers(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
-        for some in self._slices(uids, False):
-            for uid, header, _, _ in self._undisturbed(lambda some=some: self._read(some, False)):  # type: ignore[misc]
-                yield uid, header
+        wanted = list(uids)
+        for first in range(0, len(wanted), SLICE_MESSAGES):
+            some = wanted[first : first + SLICE_MESSAGES]
+            yield from self._undisturbed(lambda some=some: self._headers(some))  # type: ignore[misc]
+
+    def _headers(self, uids: list[int]) -> list[tuple[int, bytes]]:
+        """Those that are there, without hidden fields.  The file is as the record says."""
+        columns = self._record.columns
+        if rows := self._side_by_side(uids):
+            spans = zip(uids, *[getattr(columns, name)[rows] for name in _HEADER], strict=True)
+        else:
+            there = [(uid, row) for uid in uids if (row := self._row(uid)) >= 0]
+            spans = ((uid, *[getattr(columns, name)[row] for name in _HEADER]) for uid, row in there)  # type: ignore[assignment]
+        read, cut, found = self._file.read, block.cut, []
+        for uid, start, line, octets, place, ours in spans:  # from the line end before the header on
+            header = read(octets + 1, start + line - 1)
+            found.append((uid, cut(header, place - line + 1, ours)[1:] if ours else header[1:]))
+        return found
 
     def texts(self, uids: Iterable[int]) -> Iterator[tuple[int, Text]]:
-        for some in self._slices(uids, True):
-            for uid, header, body, octets in self._undisturbed(lambda some=some: self._read(some, True)):  # type: ignore[misc]
-                yield uid, header + body if len(body) == octets else self._in_file(uid, header, octets)
+        for some in self._slices(uids):
+            yield from self._undisturbed(lambda some=some: self._texts(some))  # type: ignore[misc]
 
-    def _slices(self, uids: Iterable[int], with_body: bool) -> Iterator[list[int]]:
+    def _slices(self, uids: Iterable[int]) -> Iterator[list[int]]:
         """UIDs of messages that are read under one lock: few, and not much."""
         some: list[int] = []
-        left = SLICE_OCTETS
+        left, limit = SLICE_OCTETS, self._settings.text_octets
+        columns = self._columns("length")
         for uid in uids:
-            if with_body and (row := self._row(uid)) >= 0:
-                left -= min(self._record.columns.length[row], self._settings.text_octets)
+            if (row := row_of(columns, uid)) >= 0:
+                left -= min(columns.length[row], limit)
             if some and (left < 0 or len(some) == SLICE_MESSAGES):
                 yield some
-                some, left = [], SLICE_OCTETS
+                some, left, columns = [], SLICE_OCTETS, self._columns("length")
             some.append(uid)
         if some:
             yield some
 
-    def _read(self, uids: Iterable[int], with_body: bool) -> list[tuple[int, bytes, bytes, int]]:
-        """Those that are there, each as `_parts` has it.  The file is as the record says."""
-        return [(uid, *self._stored(row, with_body)) for uid in uids if (row := self._row(uid)) >= 0]
-
-    def _parts(self, uid: int, with_body: bool) -> tuple[bytes, bytes, int]:
-        """Header without hidden fields, body (b"" if it is too large or not wanted), octets of the body."""
-        return self._undisturbed(lambda: self._stored(self._there(uid), with_body))
-
-    def _stored(self, row: int, with_body: bool) -> tuple[bytes, bytes, int]:
-        columns = self._record.columns
-        header = columns.header[row]
-        body_octets = columns.length[row] - header
-        small = with_body and body_octets + header <= self._settings.text_octets
-        start = columns.start[row] + columns.line[row] - 1  # at the line end before the header
-        data = self._file.read(1 + header + (body_octets if small else 0), start)
-        place = columns.block[row] - columns.line[row] + 1
-        head = block.cut(data[: header + 1], place, columns.block_octets[row])
-        return head[1:], data[header + 1 :], body_octets
+    def _texts(self, uids: Iterable[int]) -> list[tuple[int, Text]]:
+        """Those that are there.  The file is as the record says."""
+        columns, limit = self._record.columns, self._settings.text_octets
+        read = self._file.read
+        found: list[tuple[int, Text]] = []
+        for uid in uids:
+            if (row := row_of(columns, uid)) < 0:
+                continue
+            octets, header, line = columns.length[row], columns.header[row], columns.line[row]
+            if octets > limit:
+                found.append((uid, self._in_file(uid, self._headers([uid])[0][1], octets - header)))
+                continue
+            data = read(octets + 1, columns.start[row] + line - 1)  # from the line end before the header on
+            ours = columns.block_octets[row]
+            if not ours:
+                found.append((uid, data[1:]))
+                continue
+            head = block.cut(data[: header + 1], columns.block[row] - line + 1, ours)
+            found.append((uid, b"".join((memoryview(head)[1:], memoryview(data)[header + 1 :]))))
+        return found
 
     def _body(self, uid: int, offset: int, octets: int) -> bytes:
         """A span of a body, wherever the message lies by now."""
@@ -169,10 +198,19 @@ class Messages(Followed):
         return self._undisturbed(read)
 
     def remembered(self, kind: str, uids: Sequence[int]) -> list[bytes | None]:
-        return self._memory.texts(kind, self._record.columns, uids)
+        return self._memory.texts(kind, self._columns("digest", "octets"), uids)
 
     def remember(self, kind: str, pairs: Iterable[tuple[int, bytes]]) -> None:
-        self._memory.keep(kind, self._record.columns, pairs)
+        self._memory.keep(kind, self._columns("digest", "octets"), pairs)
+
+    def remembered_of_all(self, kind: str) -> bytes | None:
+        columns = self._columns("digest", "octets", "date")
+        return self._memory.of_all(kind, columns) if columns.uid == self._view.uids else None
+
+    def remember_of_all(self, kind: str, text: bytes) -> None:
+        columns = self._columns("digest", "octets", "date")
+        if columns.uid == self._view.uids:
+            self._memory.keep_of_all(kind, columns, text)
 
     # --- the text index ----------------------------------------------------------------
 
@@ -185,18 +223,18 @@ class Messages(Followed):
         return self._filed
 
     def without(self, form: str, strings: Sequence[str]) -> set[int]:
-        filed = self._filed_texts()
-        return filed.without(f"{self._record.object_id} {form}", self._record.columns, strings) if filed else set()
+        filed, columns = self._filed_texts(), self._columns("digest", "octets")
+        return filed.without(f"{self._record.object_id} {form}", columns, strings) if filed else set()
 
     def unlearned(self, form: str, uids: Iterable[int]) -> set[int]:
-        filed = self._filed_texts()
-        return filed.unknown(f"{self._record.object_id} {form}", self._record.columns, uids) if filed else set()
+        filed, columns = self._filed_texts(), self._columns("digest", "octets")
+        return filed.unknown(f"{self._record.object_id} {form}", columns, uids) if filed else set()
 
     def learn(self, form: str, documents: list[tuple[int, str]]) -> bool:
-        filed, record = self._filed_texts(), self._record
+        filed, columns = self._filed_texts(), self._columns("digest", "octets")
         if filed is None:
             return False
-        return filed.learn(f"{record.object_id} {form}", record.columns, documents, self._index.messages())
+        return filed.learn(f"{self._record.object_id} {form}", columns, documents, self._index.messages())
 
     # --- counts ------------------------------------------------------------------------
 
@@ -206,15 +244,34 @@ class Messages(Followed):
 
     @property
     def unseen(self) -> int:
-        return self._view.flags(self._record.columns).translate(_UNSEEN).count(1)
+        if not self._facts.verified and not self._missing:
+            self._look(True)
+        counts = self._counted()
+        return counts[UNSEEN] if counts else self._view.flags(self._columns(*TOLD)).translate(_UNSEEN).count(1)
 
     @property
     def first_unseen(self) -> int | None:
-        return self._view.flags(self._record.columns).translate(_UNSEEN).find(1) + 1 or None
+        counts = self._counted()
+        if counts:
+            return counts[FIRST_UNSEEN] or None
+        return self._view.flags(self._columns(*TOLD)).translate(_UNSEEN).find(1) + 1 or None
+
+    def _counted(self) -> Sequence[int]:
+        """What the record says of its columns, if the view has the same messages."""
+        return self._record.counts if self._view.uids == self._record.columns.uid else ()
+
+    def _settle_memory(self, all_: bool = False) -> None:
+        if self._memory.waits:
+            self._memory.settle(self._columns("digest", "octets"), all_)
 
     def hold(self, arrivals: bool) -> None:
         self._view.holds = arrivals
 
     def news(self, expunges: bool = True) -> News:
-        self._memory.settle(self._record.columns)
-        return self._view.tell(self._record, expunges)
+        self._settle_memory()
+        for _ in range(TRIES):
+            try:
+                return self._view.tell(self._record, expunges)
+            except Stale:
+                self._look_anew()
+        raise DiskError(detail="the index changes faster than it can be read")

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mailcore.store.columns import Columns
     from mailcore.store.index import Index, Record
 
 
@@ -25,6 +26,8 @@ class Numbered(Mailbox):
         _index: Index
         _record: Record
 
+        def _columns(self, *names: str) -> Columns: ...
+
     @property
     def object_id(self) -> str:  # type: ignore[override]
         return self._record.object_id
@@ -34,13 +37,13 @@ class Numbered(Mailbox):
         return self._record.highest_modseq if self._index.lasting else 0
 
     def modseq(self, uid: int) -> int:
-        return self._record.columns.modseq[self._saved_row(uid)]
+        return self._columns("modseq").modseq[self._saved_row(uid)]
 
     def saved(self, uid: int) -> int:
-        return self._record.columns.saved[self._saved_row(uid)]
+        return self._columns("saved").saved[self._saved_row(uid)]
 
     def email_id(self, uid: int) -> str:
-        return f"M{self._record.columns.digest[self._saved_row(uid)]:016x}"
+        return f"M{self._columns('digest').digest[self._saved_row(uid)]:016x}"
 
     def _saved_row(self, uid: int) -> int:
         row = row_of(self._record.columns, uid)
@@ -49,7 +52,7 @@ class Numbered(Mailbox):
         return row
 
     def changed_since(self, modseq: int, uids: Iterable[int]) -> list[int]:
-        columns = self._record.columns
+        columns = self._columns("modseq")
         return [uid for uid in uids if (row := row_of(columns, uid)) >= 0 and columns.modseq[row] > modseq]
 
     def vanished_since(self, modseq: int) -> list[int] | None:

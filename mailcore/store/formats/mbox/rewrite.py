@@ -101,6 +101,7 @@ class Change:
         Messages from there on get their block; rows of `removed` before `place` are not allowed.
         """
         columns = self.columns.copy()
+        columns.own("start", "header", "length", "block", "block_octets")
         draft = Draft(columns.start[order[place]] if place < len(order) else self.old_end, self.old_end)
         first = place == 0
         changes = self._changes() if isinstance(order, range) else b"\1" * len(order)
@@ -194,6 +195,7 @@ def _without(columns: Columns, rows: set[int]) -> Columns:
     """The columns, which may be changed, without these rows."""
     if len(rows) > FEW:
         return columns.picked([row for row in range(len(columns)) if row not in rows])
+    columns.own(*NAMES)
     for name in NAMES:
         column = getattr(columns, name)
         for row in sorted(rows, reverse=True):

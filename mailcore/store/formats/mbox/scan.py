@@ -24,12 +24,11 @@ from mailcore.errors import NotAMailbox
 from mailcore.message.crlf import line_ends
 from mailcore.store import files
 from mailcore.store.columns import Columns
-from mailcore.store.formats.mbox import block, fromline
+from mailcore.store.formats.mbox import block, fromline, plain
 from mailcore.store.formats.mbox.torn import NULS
 
-CHUNK_OCTETS = 4 * 1024 * 1024
+CHUNK_OCTETS = 1024 * 1024  # what a processor has near it
 HEADER_OCTETS = 1024 * 1024  # hidden fields are looked for so far
-ODD = 0xFFFFFFFF  # block_octets: hidden fields not in our form, or more of them
 NEVER = 0xFFFFFFFE  # block_octets: the header has not ended yet (a delivery cut off): nothing is put into it
 _BLANKS = b" \t\r\n"
 _KEEP = fromline.LINE_OCTETS + 8  # what the end of a chunk cannot decide
@@ -83,6 +82,8 @@ def scan(fd: int, begin: int, end: int, pseudo: bool = True) -> Scan | None:
     message: tuple[int, int, int] | None = first if first[0] >= 0 else None
     while message is not None:
         message = _message(source, message, found, begin, pseudo)
+        if message is not None and not source.has_cr:
+            message = plain.run(source.data, source.at, message, found)
     return found
 
 
@@ -111,6 +112,12 @@ class _Source:
         """Forget what is before `offset`, read on."""
         kept = self.data[offset - self.at :]
         self.at = offset
+        if 0 < len(kept) < CHUNK_OCTETS // 4 and self.end - offset >= CHUNK_OCTETS:
+            data = files.read(self.fd, CHUNK_OCTETS, offset)  # to read it again is cheaper than to join
+            if data.startswith(kept):
+                self.data = data
+                self._looked()
+                return
         more = files.read(self.fd, min(CHUNK_OCTETS, self.end - offset - len(kept)), offset + len(kept))
         if not more:
             self.end = offset + len(kept)  # the file became shorter under us: the caller will see it
@@ -328,5 +335,5 @@ def _block(hidden: block.Hidden, head: bytes, ended: bool) -> tuple[int, int]:
     if hidden.offset >= 0:
         return hidden.offset, hidden.octets
     if not hidden.plain:
-        return 0, ODD
+        return 0, block.ODD
     return block.place(head), 0

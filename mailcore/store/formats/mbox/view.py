@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from itertools import compress
 
+from mailcore.store.columns import Stale
 from mailcore.store.formats.mbox.flags import VISIBLE
 from mailcore.store.mailbox import News
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHOWN = bytes(bits & VISIBLE for bits in range(256))  # for bytes.translate
 _OTHER = 0xFFFFFFFF  # no set of keywords has this number
+TOLD = ("flags", "words")  # the columns that clients are told changes of
 
 
 def row_of(columns: Columns, uid: int) -> int:
@@ -29,13 +31,18 @@ def row_of(columns: Columns, uid: int) -> int:
 
 
 class View:
-    """What a client knows: number n is uids[n-1]."""
+    """What a client knows: number n is uids[n-1].
 
-    __slots__ = ("_flags", "_high", "_keywords", "_recent", "_words", "holds", "recent", "uids")
+    After SELECT the flags that it may know are those of `_first`, which nobody has looked at yet.
+    """
+
+    __slots__ = ("_first", "_flags", "_high", "_keywords", "_modseq", "_recent", "_words", "holds", "recent", "uids")
 
     def __init__(self) -> None:
         self.uids = array("I")
         self.recent: set[int] = set()  # uids that are \\Recent in this session
+        self._first: Columns | None = None
+        self._modseq = 0  # no change up to here is news
         self._flags = array("B")  # as they were told
         self._words = array("I")
         self._high = 0  # the highest uid that ever was in the view
@@ -54,12 +61,15 @@ class View:
     def told_flags(self, uid: int) -> int:
         """The bits told last, for a message that is gone; -1 if it never was here."""
         index = self.index(uid)
+        if index >= 0 and self._first is not None:
+            return self._first.flags[index] if self._first.have(TOLD) else -1
         return self._flags[index] if index >= 0 else -1
 
     def flags(self, columns: Columns) -> bytes:
-        """Flag bits as they are now, message for message."""
+        """Flag bits as they are now, message for message.  The columns are read."""
         if columns.uid == self.uids:
             return columns.flags.tobytes()
+        self._look_back(columns)
         bits = bytearray(self._flags.tobytes())
         for index, uid in enumerate(self.uids):
             row = row_of(columns, uid)
@@ -68,23 +78,65 @@ class View:
         return bytes(bits)
 
     def count_recent(self) -> int:
-        return sum(1 for uid in self.recent if self.index(uid) >= 0)
+        return len(self.recent.intersection(self.uids)) if self.recent else 0
 
     # --- telling -----------------------------------------------------------------------
 
     def tell(self, record: Record, expunges: bool) -> News:
-        """Bring the view up to date; without `expunges` nothing leaves it."""
+        """Bring the view up to date; without `expunges` nothing leaves it.
+
+        Raises Stale, and has told nothing then.
+        """
         news = News()
         columns = record.columns
+        if not self._high and len(columns) and not self.holds:
+            self._begin(news, record)
+        elif columns is not self._first:
+            if not columns.have(TOLD):
+                raise Stale
+            self._look_back(columns)
+            self._tell_changes(news, columns, expunges)
+        if len(record.keywords) != self._keywords:
+            self._keywords = len(record.keywords)
+            news.keywords = True
+        return news
+
+    def _begin(self, news: News, record: Record) -> None:
+        """The first messages that a client hears of, and no flags yet."""
+        self.uids.extend(record.columns.uid)
+        self._high = self.uids[-1]
+        self._first, self._modseq = record.columns, record.highest_modseq
+        news.exists = len(self.uids)
+        if (recent := self.count_recent()) != self._recent:
+            news.recent = self._recent = recent
+
+    def _look_back(self, columns: Columns) -> None:
+        """Find out which flags a client may know that was told of none; `columns` are those now.
+
+        If others saved since, and the columns of then are gone, what they changed has higher numbers.
+        Raises Stale.
+        """
+        first = self._first
+        if first is None:
+            return
+        if first.have(TOLD):
+            flags, words = first.flags[:], first.words[:]
+        else:
+            if not columns.have(("modseq", *TOLD)):
+                raise Stale
+            flags, words = array("B", bytes(len(self.uids))), array("I", [_OTHER]) * len(self.uids)
+            for index, uid in enumerate(self.uids):
+                row = row_of(columns, uid)
+                if row >= 0 and columns.modseq[row] <= self._modseq:
+                    flags[index], words[index] = columns.flags[row], columns.words[row]
+        self._first, self._flags, self._words = None, flags, words
+
+    def _tell_changes(self, news: News, columns: Columns, expunges: bool) -> None:
         if columns.uid != self.uids:
             if expunges:
                 self._tell_expunged(news, columns)
             self._tell_new(news, columns)
-        if len(record.keywords) != self._keywords:
-            self._keywords = len(record.keywords)
-            news.keywords = True
         self._tell_flags(news, columns)
-        return news
 
     def _tell_expunged(self, news: News, columns: Columns) -> None:
         there = set(columns.uid)
@@ -132,7 +184,8 @@ class View:
         self._flags, self._words = flags[:], words[:]
 
     def knows(self, columns: Columns, rows: list[int]) -> None:
-        """What the session itself changed is no news to it; rows ascend."""
+        """What the session itself changed is no news to it; rows ascend.  The columns are read."""
+        self._look_back(columns)
         if rows and rows[-1] - rows[0] + 1 == len(rows) and columns.uid == self.uids:
             run = slice(rows[0], rows[-1] + 1)
             self._flags[run], self._words[run] = columns.flags[run], columns.words[run]
@@ -144,4 +197,6 @@ class View:
 
     def forget_words(self) -> None:
         """The sets of keywords are numbered anew: all of them are news."""
-        self._words = array("I", [_OTHER]) * len(self._words)
+        if self._first is not None:
+            self._flags, self._first = array("B", bytes(len(self.uids))), None
+        self._words = array("I", [_OTHER]) * len(self.uids)

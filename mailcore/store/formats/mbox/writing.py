@@ -6,10 +6,12 @@ plans (rewrite.py) and their performance (journal.py).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from operator import itemgetter
 
 from mailcore import log
 from mailcore.store import files
+from mailcore.store.columns import different
 from mailcore.store.formats.mbox import block, identity, journal, rewrite
 from mailcore.store.formats.mbox.flags import VISIBLE
 from mailcore.store.formats.mbox.scan import NEVER
@@ -96,9 +98,7 @@ class Writing:
         record, facts = self.record, self.facts
         columns = record.columns
         order = columns.file_order()
-        place = 0
-        while columns.start[order[place]] < begin:
-            place += 1
+        place = bisect_left(order, begin, key=columns.start.__getitem__)
         change = rewrite.Change(columns, size, identity.Words(record).names, self.file.read)
         change.removed = self.gone
         if not facts.internal_end:
@@ -171,14 +171,8 @@ def _plans(patches: Patches) -> Iterator[rewrite.Plan]:
 def unfiled(record: Record) -> list[int]:
     """Rows that the file does not say as we do."""
     columns = record.columns
-    if columns.flags == columns.filed and columns.words == columns.filed_words:
-        return []
-    return [
-        row
-        for row in range(len(columns))
-        if (columns.flags[row] != columns.filed[row] or columns.words[row] != columns.filed_words[row])
-        and columns.block_octets[row] != NEVER
-    ]
+    rows = {*different(columns.flags, columns.filed), *different(columns.words, columns.filed_words)}
+    return sorted(row for row in rows if columns.block_octets[row] != NEVER)
 
 
 def knows_alone(record: Record) -> bool:
@@ -199,10 +193,16 @@ def unbased(record: Record, facts: Facts) -> bool:
     UW and alpine forget keywords that it does not name, so a line that is too short counts as wrong.
     """
     columns = record.columns
+    return maybe_unbased(record, facts) and columns.block_octets[columns.file_order()[0]] != NEVER
+
+
+def maybe_unbased(record: Record, facts: Facts) -> bool:
+    """The same, but for a first message that nothing can be put into."""
+    columns = record.columns
     if facts.internal_end or not len(columns) or (facts.base_offset < 0 and facts.base_is_right(record)):
         return False
     if facts.base_offset >= 0:
         names = [keyword.encode() for keyword in record.keywords]
         if block.write_base(record.uid_validity, record.uid_next - 1, names, facts.base_octets) is not None:
             return False
-    return columns.block_octets[columns.file_order()[0]] != NEVER
+    return True

@@ -98,3 +98,18 @@ def test_civil_days():
     assert fromline.timestamp(1970, 1, 1, 0, 0, 0) == 0
     assert fromline.timestamp(2000, 2, 29, 0, 0, 0) == 951782400
     assert fromline.timestamp(2026, 11, 21, 12, 0, 0) == NOON
+
+
+def test_moment_is_what_parse_says():
+    """However often, and whatever was reckoned before."""
+    usual = b"From %b %b Nov %2d %b 2026\n"
+    lines = [line + end for line, *_ in SEPARATORS for end in (b"\n", b"\r\n", b"")]
+    senders = b"a@b", b"", b"abc", b"a b", b"x Sat Nov 21 12:00:00 2026 remote from", b" Sat", b"y" * 960, b"y" * 990
+    for sender in senders:
+        for clock in (b"12:00:00", b"99:99:99", b"12:0 :00", b"+2:00:00", b"12-00:00", b"12:00-00", b" 1:00:00"):
+            lines += [usual % (sender, b"Sat", day, clock) for day in (21, 1, 99)]
+    lines += [b"from a@b Sat Nov 21 12:00:00 2026\n", b">rom a@b Sat Nov 21 12:00:00 2026\n", b"", b"\n", b"From "]
+    for _ in range(3):
+        for line in lines:
+            parsed = fromline.parse(line)
+            assert fromline.moment(line) == (parsed and parsed[1:]), line

@@ -160,6 +160,33 @@ def test_changes_in_place_are_seen_after_a_delivery(spool):
     assert (news.exists, news.changed) == (3, [1])
 
 
+@pytest.mark.parametrize("asked", ["refresh", "unseen", "store", "close"])
+def test_an_open_after_a_delivery_looks_at_the_end_only(spool, monkeypatch, asked):
+    """What was changed in place before it is found by whoever needs it, and overwritten by nobody."""
+    monkeypatch.setattr("mailcore.store.formats.mbox.followed.FEW", 0)
+    spool.fill("a", "b")
+    spool.open().close()
+    data = spool.path.read_bytes()
+    place = data.index(b"Status: O ")
+    spool.path.write_bytes(data[:place] + b"Status: RO" + data[place + 10 :] + spool.message("c"))
+    box = spool.open()
+    assert list(box.uids) == [1, 2, 3] and not box._facts.verified
+    if asked == "refresh":
+        box.refresh()
+        assert box.news().changed == [1]
+        box.refresh()
+        assert not box.news()
+    elif asked == "unseen":
+        assert box.unseen == 2
+    elif asked == "store":
+        box.store([1], "+", ["\\Flagged"])
+        assert box.flags(1) >= {"\\Seen", "\\Flagged"}
+    box.close()
+    assert b"\nX-UID: 3 " in spool.path.read_bytes(), "filed at the close"
+    again = spool.open()
+    assert again.unseen == 2 and "\\Seen" in again.flags(1)
+
+
 def test_same_size_same_second(spool):
     spool.fill("a", "b")
     box = spool.open(readonly=True)
