@@ -16,6 +16,7 @@ from mailcore.login.accounts import Peer
 from mailcore.login.waiting import WaitingRoom
 from mailcore.poppassd.session import SERVICE as POPPASSD
 from mailcore.settings import Settings
+from mailcore.wire import Wait
 
 
 @pytest.fixture
@@ -49,6 +50,15 @@ def test_the_greeting(service, sign, tmp_path):
     caller = guest.come()
     assert guest.heard().startswith(sign)
     assert caller is not None and guest.room.first() == [caller] and caller.peer.greeted
+    caller.close()
+
+
+@pytest.mark.parametrize("service", [IMAP, POP3, POPPASSD])
+def test_nobody_is_greeted_twice(service, tmp_path):
+    """The gatekeeper goes on where the room left off."""
+    guest = Guest(tmp_path, service, poppassd_remote=True)
+    caller = guest.come()
+    assert type(next(service.strangers(guest.room.settings, caller.peer))) is Wait
     caller.close()
 
 
