@@ -47,7 +47,7 @@ class Dialogue:
         self._sending = False
         self._cut = False  # an answer was not sent to its end: nothing can follow it
         self._ending: Terminated | None = None
-        self._alarm = -1
+        self._alarm = self._rope = -1
         if S_ISSOCK(os.fstat(out_fd).st_mode):
             _tune(out_fd)
 
@@ -68,8 +68,16 @@ class Dialogue:
         It would be noticed at the client's next word only.  So the interpreter writes into a pipe
         for each signal, and the wait looks at that too.
         """
-        self._alarm, alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        _signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+        self._alarm, self._rope = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        _signal.set_wakeup_fd(self._rope, warn_on_full_buffer=False)
+
+    def forget_signals(self) -> None:
+        """The process goes on after this dialogue."""
+        for number in (_signal.SIGTERM, _signal.SIGHUP, _signal.SIGALRM):
+            _signal.signal(number, _signal.SIG_DFL)
+        _signal.set_wakeup_fd(-1)
+        os.close(self._alarm)
+        os.close(self._rope)
 
     def _end(self, reason: str) -> None:
         self._ending = Terminated("Server shutting down", reason)
@@ -194,6 +202,22 @@ class Dialogue:
             self.flush()
         except (Hangup, Terminated):
             self._unsent.clear()
+
+
+def say_at_once(fd: int, data: bytes) -> bool:
+    """Say it without ever waiting; False: nobody is there, or does not listen."""
+    try:
+        if not S_ISSOCK(os.fstat(fd).st_mode):
+            return os.write(fd, data) == len(data)
+        import _socket
+
+        sock = _socket.socket(fileno=os.dup(fd))
+        try:
+            return sock.send(data, _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL) == len(data)
+        finally:
+            sock.close()
+    except OSError:
+        return False
 
 
 def _tune(fd: int) -> None:

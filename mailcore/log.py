@@ -45,6 +45,11 @@ def clean(value: bytes | str) -> str:
     return "".join(chr(octet) if 0x20 <= octet < 0x7F and octet != 0x5C else f"\\x{octet:02x}" for octet in cut)
 
 
+def word(value: str) -> str:
+    """One field of a line: no blanks either, so that fail2ban finds its end."""
+    return clean(value).replace(" ", "\\x20")
+
+
 def _line(level: str, text: str) -> None:
     if _syslog is not None:
         _syslog.syslog(getattr(_syslog, level), " ".join(text.split("\n")))

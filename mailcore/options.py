@@ -10,7 +10,7 @@ import sys
 
 from mailcore import VERSION, settings
 from mailcore.errors import BadSetting
-from mailcore.login import arrival
+from mailcore.login import arrival, renewal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 def run(service: Any, arguments: list[str]) -> int:
     """Do what the command line says; the exit status."""
+    words = arguments[arguments.index("--listen") + 1 :] if "--listen" in arguments else []
+    if words and renewal.is_meant(words):
+        from mailcore.login import listener
+
+        return listener.resume(service, words)  # no need for click
     import click
 
     arrival.shut_stderr()
@@ -75,13 +80,12 @@ def _start(
 
 
 def _listen(service: Any, address: str, given: list[str]) -> int:
-    from mailcore.login import access, listener
+    from mailcore.login import access, listener, sockets
 
     try:
-        in_force = settings.load(given)
-        access.check(in_force)
-        return listener.listen(service, in_force, address)
-    except (BadSetting, listener.BadAddress) as error:
+        access.check(settings.load(given))
+        listener.listen(service, given, address)
+    except (BadSetting, sockets.BadAddress) as error:
         return _complain(service, str(error))
 
 

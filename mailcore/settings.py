@@ -128,6 +128,8 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "contexts": (20, "searches with RETURN (UPDATE) that one session may have"),
     "host_name": ("", "how the server names itself; empty: the machine's own name"),
     "listen_children": (200, "connections one listener serves at the same time"),
+    "listen_waiting": (1000, "clients that have said nothing yet; one more, and the longest silent has to go"),
+    "session_keep_seconds": (60, "a session's process waits so long for its user's next connection; 0: it ends"),
     "listen_idle_seconds": (60, "a listener whose socket is a super-server's ends after so long without a client"),
     # odd clients
     "lsub_flags": (False, "LSUB says what LIST says of a name: Thunderbird takes others for selectable"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mailcore.settings import Settings
 
+NO_SLOT = -1  # in place of a descriptor that counts a connection (caps.py)
 _ORIGINS = ("SSH_CLIENT", "SSH_CONNECTION", "SSH2_CLIENT", "KRB5REMOTEADDR")  # set by sshd and its cousins
 
 
@@ -107,26 +108,33 @@ def check(settings: Settings) -> None:
         networks.parse(name, getattr(settings, name))
 
 
-def receive(service: Any, settings: Settings, peer: Peer) -> None:
-    """May this client hear our greeting?  TurnedAway if not.  Asked again when a front end names its client."""
+class NameWanted(Exception):
+    """A rule asks for a host name, which may take long to find."""
+
+
+def receive(service: Any, settings: Settings, peer: Peer, patient: bool = True) -> int:
+    """May this client hear our greeting?  TurnedAway if not.  Asked again when a front end names its client.
+
+    Returns the descriptor that counts it (caps.py), or NO_SLOT.  Who is not `patient` gets NameWanted.
+    """
     if peer.kind != "socket":
-        return
-    _ask_wrappers(service, settings, peer)
+        return NO_SLOT
+    _ask_wrappers(service, settings, peer, patient)
     if not settings.address_sessions or not peer.address or spared(settings, peer):
-        return
+        return NO_SLOT
     if is_proxy(settings, peer) or is_trusted(settings, peer) or _speaks_for_itself(settings, peer):
-        return  # a front end has as many connections as it has clients
+        return NO_SLOT  # a front end has as many connections as it has clients
     from mailcore.login import caps
 
     try:
-        caps.take(settings, f"address {networks.neighbourhood(peer.address)}", settings.address_sessions)
+        return caps.take(settings, f"address {networks.neighbourhood(peer.address)}", settings.address_sessions)
     except caps.Full:
         _log_in_time(service)
         log.warning(f"too many connections from {peer.address}")
         raise TurnedAway("Too many connections from your address") from None
 
 
-def _ask_wrappers(service: Any, settings: Settings, peer: Peer) -> None:
+def _ask_wrappers(service: Any, settings: Settings, peer: Peer, patient: bool) -> None:
     """hosts.allow and hosts.deny; without them this is two stats."""
     paths = (settings.hosts_allow, settings.hosts_deny)
     if not any(os.path.lexists(path) for path in paths if path):
@@ -136,8 +144,14 @@ def _ask_wrappers(service: Any, settings: Settings, peer: Peer) -> None:
     from mailcore.login import names, wrappers
 
     _log_in_time(service)
+
+    def name_of(address: str) -> str:
+        if not patient:
+            raise NameWanted
+        return names.of(address, settings)
+
     client, server = (
-        wrappers.Host(address, lambda asked: names.of(asked, settings))
+        wrappers.Host(address, name_of)
         for address in (peer.address, peer.local_address)
     )
     daemons = tuple(dict.fromkeys((os.path.basename(sys.argv[0] or service.program), service.program)))
@@ -209,22 +223,22 @@ def apply(peer: Peer, by: str, address: str, port: int, secure: bool = False) ->
 # --- after the password --------------------------------------------------------------------
 
 
-def crowd(service: Any, settings: Settings, user: str) -> Verdict | None:
-    """Why this user, whose password was right, cannot come in now; None if he can, and then he is counted."""
+def crowd(service: Any, settings: Settings, user: str) -> Verdict | int:
+    """Why this user, whose password was right, cannot come in now; if he can, the descriptor that counts him."""
     from mailcore.login import caps, pace
 
     if service.name == "poppassd":
-        return None  # whoever changes his password gets no session
+        return NO_SLOT  # whoever changes his password gets no session
     try:
         slot = caps.take(settings, f"user {user}", settings.user_sessions)
     except caps.Full:
         return Verdict(False, code="SESSIONS", text="Too many sessions of this user")
     if service.name == "pop3" and pace.too_soon(settings, user):
-        if slot != caps.NO_SLOT:
+        if slot != NO_SLOT:
             os.close(slot)
         seconds = settings.pop3_login_delay_seconds
         return Verdict(False, code="LOGIN-DELAY", text=f"Logins must be {seconds} seconds apart")
-    return None
+    return slot
 
 
 def _user() -> str:

@@ -36,7 +36,7 @@ class Peer:
     local    nothing said here passes a network
     secure   under TLS (the monitor's word: it started a gatekeeper that speaks nothing else)
     starttls there is a certificate and no TLS yet
-    greeted  has heard our greeting in clear, and said STARTTLS
+    greeted  has heard our greeting in clear: from a listener, or before it said STARTTLS
     user     the ordinary user who started us for himself on a pipe or UNIX socket, else ""
     bindings    channel bindings of the TLS connection by their names (RFC 5056), {} in clear
     via         who told us the address, when the kernel did not: "PROXY 10.0.0.1"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 def arrive(service: Any, options: Iterable[str] = ()) -> int:
     """Serve whoever is at stdin and stdout; the exit status."""
+    options = [*options]
     shut_stderr()
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     try:
@@ -32,7 +33,7 @@ def arrive(service: Any, options: Iterable[str] = ()) -> int:
     if access.is_listening(0):
         from mailcore.login import listener
 
-        return listener.adopt(service, in_force, 0)
+        return listener.adopt(service, in_force, 0, options)
     return monitor.serve(service, in_force, access.peer_of(0))
 
 

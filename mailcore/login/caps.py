@@ -23,7 +23,9 @@ DIRECTORY = "sessions"
 SWEEP_EVERY = 64
 TRIES = 8  # for one slot, against somebody who sweeps at the same moment
 
-NO_SLOT = -1
+NO_SLOT = -1  # access.py has it too, which is loaded before any greeting
+
+_taken = 0  # by this process
 
 
 class Full(Exception):
@@ -35,6 +37,7 @@ def take(settings: Settings, key: str, cap: int) -> int:
 
     NO_SLOT where there is no cap (0), and where there is no run directory.
     """
+    global _taken
     if not cap:
         return NO_SLOT
     try:
@@ -42,10 +45,11 @@ def take(settings: Settings, key: str, cap: int) -> int:
     except rundir.Unusable:
         return NO_SLOT
     try:
-        if os.getpid() % SWEEP_EVERY == 0:
+        _taken += 1
+        first = os.getpid() + _taken  # spread, so that the first one tried is mostly free
+        if first % SWEEP_EVERY == 0:
             _sweep(directory)
         name = _file_name(key)
-        first = os.getpid()  # spread, so that the first one tried is mostly free
         for number in range(first, first + cap):
             slot = _take_slot(directory, f"{name}.{number % cap}")
             if slot != NO_SLOT:

@@ -158,6 +158,34 @@ class Entry:
         self.method = method
 
 
+class Bundle:
+    """An entry on its way in, piece by piece."""
+
+    __slots__ = ("_account", "_method", "_octets", "_pieces")
+
+    def __init__(self, account: Account, method: str, octets: list[int]) -> None:
+        self._account = account
+        self._method = method
+        self._octets = octets  # of tag, state and read-ahead
+        self._pieces = bytearray()
+
+    @property
+    def whole(self) -> bool:
+        return len(self._pieces) == sum(self._octets)
+
+    def take(self, source: Channel) -> None:
+        """The next piece, or Forged; EOFError when nobody is there."""
+        piece = source.receive(PIECE, 1)[0]
+        if not piece or len(self._pieces) + len(piece) > sum(self._octets):
+            raise Forged("a piece that does not fit")
+        self._pieces += piece
+
+    def entry(self) -> Entry:
+        tag, state, _ = self._octets
+        whole = bytes(self._pieces)
+        return Entry(self._account, whole[:tag], whole[tag + state :], whole[tag : tag + state], self._method)
+
+
 class Channel:
     """One end; whole frames go in and come out."""
 
@@ -225,25 +253,19 @@ class Channel:
     # --- the monitor's side --------------------------------------------------------------
 
     def answer(self, verdict: Verdict) -> None:
-        """Tell the gatekeeper no more than its conversation needs."""
+        """Tell the gatekeeper no more than its conversation needs; one that does not read is gone (OSError)."""
         name = verdict.account.name if verdict.account else ""
         words = _word(verdict.right, name, verdict.code, verdict.text)
-        self.send(VERDICT, *words, verdict.data, *_alerts(verdict))
+        frame = pack(VERDICT, (*words, verdict.data, *_alerts(verdict)))
+        self._sock.send(frame, _socket.MSG_NOSIGNAL | _socket.MSG_DONTWAIT)
 
-    def take_over(self, account: Account, limits: tuple[int, int, int]) -> Entry:
-        """The entry, not larger than `limits` (tag, state, read-ahead octets)."""
+    def take_over(self, account: Account, limits: tuple[int, int, int]) -> Bundle:
+        """The beginning of an entry, not larger than `limits` (tag, state, read-ahead octets)."""
         method, *sizes = self.receive(HAND_OVER, 4)
-        octets = [number(size, limit) for size, limit in zip(sizes, limits, strict=True)]
-        whole = bytearray()
-        while len(whole) < sum(octets):
-            piece = self.receive(PIECE, 1)[0]
-            if not piece or len(whole) + len(piece) > sum(octets):
-                raise Forged("a piece that does not fit")
-            whole += piece
         if len(method) > 32 or not method.isascii():
             raise Forged("no method")
-        tag, state = bytes(whole[: octets[0]]), bytes(whole[octets[0] : octets[0] + octets[1]])
-        return Entry(account, tag, bytes(whole[octets[0] + octets[1] :]), state, method.decode())
+        octets = [number(size, limit) for size, limit in zip(sizes, limits, strict=True)]
+        return Bundle(account, method.decode(), octets)
 
     # --- the checker's side, and who reads it ----------------------------------------------
 

@@ -10,6 +10,8 @@ and what these two are worth is written in the manual, not hidden here.
 
 from __future__ import annotations
 
+import _operator
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -35,7 +37,7 @@ def stamp(host: str) -> bytes:
 def apop(stamp: bytes, secret: bytes | None, digest: bytes) -> bool:
     """Is this MD5 of stamp and secret, in lower-case hexadecimal (RFC 1939 §7)?"""
     right = _md5(stamp + (NOBODYS if secret is None else secret)).hexdigest()
-    return _same(digest, right.encode()) and secret is not None
+    return same(digest, right.encode()) and secret is not None
 
 
 def cram_md5(stamp: bytes, secret: bytes | None, digest: bytes) -> bool:
@@ -43,18 +45,20 @@ def cram_md5(stamp: bytes, secret: bytes | None, digest: bytes) -> bool:
     import hmac
 
     right = hmac.new(NOBODYS if secret is None else secret, stamp, _md5).hexdigest()
-    return _same(digest, right.encode()) and secret is not None
+    return same(digest, right.encode()) and secret is not None
 
 
 def clear(password: bytes, secret: bytes | None) -> bool:
     """Is this the secret itself, sent in clear (LOGIN, PASS and PLAIN where the secrets file is asked)?"""
-    return _same(password, NOBODYS if secret is None else secret) and secret is not None
+    return same(password, NOBODYS if secret is None else secret) and secret is not None
 
 
-def _same(given: bytes, right: bytes) -> bool:
-    import hmac
+def same(given: bytes, right: bytes) -> bool:
+    """Are they equal?  The time tells nothing of where they differ.
 
-    return hmac.compare_digest(given, right)
+    hmac.compare_digest by the name that it has in C: the module hmac would bring OpenSSL.
+    """
+    return bool(_operator._compare_digest(given, right))
 
 
 def _md5(data: bytes = b"") -> Any:

@@ -74,15 +74,22 @@ class Doorstep(Dialogue):
 
 
 def keep(
-    service: Any, settings: Settings, peer: Peer, in_fd: int, out_fd: int, monitor: Channel, parent: int
+    service: Any,
+    settings: Settings,
+    peer: Peer,
+    in_fd: int,
+    out_fd: int,
+    monitor: Channel,
+    parent: int,
+    seconds: float = 0,
 ) -> NoReturn:
-    """The whole life of the process; the caller has just forked."""
+    """The whole life of the process; the caller has just forked.  The login must be done in `seconds`."""
     status = 1
     dialogue = None
     try:
         log.close_log(lambda error: confess(error, monitor))
         keep_fds = (in_fd, out_fd, monitor.fileno())
-        dialogue = Doorstep(settings, in_fd, out_fd, lambda: _lock_in(settings, keep_fds, parent))
+        dialogue = Doorstep(settings, in_fd, out_fd, lambda: _lock_in(settings, keep_fds, parent), seconds)
         if peer.kind != "socket":
             dialogue.first_seconds = settings.login_timeout_seconds  # a person may sit there
         dialogue.obey_signals()

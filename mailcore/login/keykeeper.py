@@ -13,20 +13,18 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import _socket
-import json
 import os
 import select
-import sys
 from time import monotonic
 
 from mailcore import log
-from mailcore.login import certificates, channel, privileges
-from mailcore.login.accounts import Peer
+from mailcore.login import certificates, channel, parcel, privileges
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from mailcore.login.accounts import Peer
     from mailcore.login.channel import Channel
     from mailcore.settings import Settings
 
@@ -55,7 +53,7 @@ class Keykeeper:
 
     def ask(self, peer: Peer, seconds: float, fds: tuple[int, int, int, int]) -> None:
         """Have a gatekeeper for these descriptors (in, out, channel, clear); OSError if nobody is there."""
-        _send(self.sock, json.dumps([_facts(peer), seconds]).encode(), fds)
+        parcel.send(self.sock, parcel.packed([b"%d" % seconds, *parcel.facts(peer)]), fds)
 
 
 def start(service: Any, settings: Settings) -> Keykeeper | None:
@@ -79,7 +77,7 @@ def pidfd_of(ours: Channel) -> int:
         return -1
     sock = _socket.socket(fileno=os.dup(ours.fileno()))
     try:
-        frame, found = _receive(sock, channel.FRAME_OCTETS, 1)
+        frame, found = parcel.receive(sock, channel.FRAME_OCTETS, 1)
     except OSError:
         return -1
     finally:
@@ -152,7 +150,7 @@ def _renewed(service: Any, settings: Settings, keys: Any) -> Any:
 
 def _answer(service: Any, settings: Settings, sock: _socket.socket, keys: Any) -> bool:
     """Fork one gatekeeper; False when nobody can ask any more."""
-    request, fds = _receive(sock, REQUEST_OCTETS, 4)
+    request, fds = parcel.receive(sock, REQUEST_OCTETS, 4)
     try:
         if request and len(fds) == 4 and os.fork() == 0:
             _become_gatekeeper(service, settings, request, fds, keys)
@@ -172,52 +170,13 @@ def _become_gatekeeper(service: Any, settings: Settings, request: bytes, fds: li
         _signal.set_wakeup_fd(-1)
         for number in (_signal.SIGHUP, _signal.SIGCHLD):
             _signal.signal(number, _signal.SIG_DFL)
-        facts, seconds = json.loads(request)
-        peer = _peer(facts)
+        seconds, *facts = parcel.unpacked(request)
+        peer = parcel.peer_of(facts)
         pidfd = os.pidfd_open(os.getpid())
         for fd, place in zip(fds, (0, 1, 3, 4), strict=True):  # they came in above LOWEST
             os.dup2(fd, place)
         monitor = channel.Channel(_socket.socket(fileno=3))
-        _send(_socket.socket(fileno=os.dup(3)), channel.pack(channel.POSTED, ()), (pidfd,))
-        sealed.keep(service, settings, peer, (0, 1, 4), monitor, seconds, keys)
+        parcel.send(_socket.socket(fileno=os.dup(3)), channel.pack(channel.POSTED, ()), (pidfd,))
+        sealed.keep(service, settings, peer, (0, 1, 4), monitor, int(seconds), keys)
     finally:
         os._exit(1)
-
-
-# --- a peer on a socket ----------------------------------------------------------------------
-
-_FOUND_LATER = ("bindings", "certificate")  # in the handshake
-
-
-def _facts(peer: Peer) -> dict[str, Any]:
-    """What is known of a peer, as JSON knows it."""
-    facts = {name: getattr(peer, name) for name in Peer.__slots__ if name not in _FOUND_LATER}
-    return facts | {"sources": sorted(peer.sources), "stamp": peer.stamp.decode("ascii")}
-
-
-def _peer(facts: dict[str, Any]) -> Peer:
-    peer = Peer("")
-    for name, value in facts.items():
-        setattr(peer, name, value)
-    peer.sources, peer.stamp = frozenset(facts["sources"]), facts["stamp"].encode("ascii")
-    return peer
-
-
-# --- descriptors on a socket ------------------------------------------------------------------
-
-
-def _send(sock: _socket.socket, data: bytes, fds: tuple[int, ...]) -> None:
-    rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
-    sock.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)], _socket.MSG_NOSIGNAL)
-
-
-def _receive(sock: _socket.socket, octets: int, most: int) -> tuple[bytes, list[int]]:
-    """A packet and the descriptors with it; a packet that was cut is none."""
-    data, gifts, flags, _ = sock.recvmsg(octets, _socket.CMSG_SPACE(4 * most), _socket.MSG_CMSG_CLOEXEC)
-    fds = [
-        int.from_bytes(gift[at : at + 4], sys.byteorder)
-        for level, kind, gift in gifts
-        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
-        for at in range(0, len(gift), 4)
-    ]
-    return b"" if flags & _socket.MSG_TRUNC else data, fds

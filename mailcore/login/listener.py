@@ -1,8 +1,13 @@
-"""LISTENER: holds listening sockets, and forks a monitor for each connection.
+"""LISTENER: holds listening sockets, greets who calls, and is the monitor of all its connections.
 
 Everything a connection will need is imported before the first one comes.  It reads nothing
-from any client.  TERM or INT ends it and what it started.  A socket that a super-server owns
-is given back after listen_idle_seconds in which nobody called.
+from any client: a caller waits (waiting.py) until the kernel says that he has spoken, and only then
+a gatekeeper is forked for him.  The monitors of all connections are driven here (monitor.py), none of them
+is waited for.  Who has logged in gets a session that is free (standby.py), or a new fork.
+
+What could take long has a process of its own, as a cold start has: a host name that hosts.allow asks
+for, a front end that may name its client.  TERM or INT ends it and what it started.  A socket that a
+super-server owns is given back after listen_idle_seconds in which nobody called.
 """
 
 from __future__ import annotations
@@ -11,90 +16,153 @@ import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 import select
+from errno import EMFILE, ENFILE
 from time import monotonic
 
 from mailcore import log
-from mailcore.login import access, keykeeper, monitor, passwords
+from mailcore.dialogue import say_at_once
+from mailcore.errors import BadSetting, Terminated
+from mailcore.login import (
+    access,
+    certificates,
+    keykeeper,
+    monitor,
+    passwords,
+    renewal,
+    seats,
+    sockets,
+    standby,
+    syscalls,
+    tenancy,
+    waiting,
+)
+from mailcore.login.accounts import Peer
+from mailcore.settings import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
     from mailcore.settings import Settings
 
-BACKLOG = 128
 LAST_SECONDS = 10  # for the sessions to end in order
 LOOK_SECONDS = 5
-_SIGNALS = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGCHLD)
+AT_ONCE = 32  # connections accepted before others have their turn
+DESCRIPTORS_EACH, SPARE_DESCRIPTORS, MOST_DESCRIPTORS = 8, 64, 65536
 
 
-class BadAddress(Exception):
-    """Not an address to listen on; the text says why."""
-
-
-def listen(service: Any, settings: Settings, address: str) -> int:
-    """Listen on `HOST:PORT` until a signal comes; the exit status."""
-    socks = open_sockets(address)
+def listen(service: Any, given: Sequence[str], address: str) -> NoReturn:
+    """Listen on `HOST:PORT` until a signal comes, with the settings `given` (`name=value`)."""
+    socks = sockets.open_sockets(address)
     for sock in socks:
         host, port = sock.getsockname()[:2]
         print(f"{service.program}: listening on {f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    return Listener(service, settings, socks).run()
+    renewal.start_over(address, [sock.fileno() for sock in socks], given)
 
 
-def adopt(service: Any, settings: Settings, fd: int) -> int:
+def adopt(service: Any, settings: Settings, fd: int, given: Sequence[str]) -> int:
     """Serve the listening socket that a super-server gave us, and give it back when nobody calls."""
     sock = _socket.socket(fileno=os.dup(fd))
     null = os.open("/dev/null", os.O_RDWR)
     for number in {0, 1, fd}:
         os.dup2(null, number)
     os.close(null)
-    return Listener(service, settings, [sock], settings.listen_idle_seconds).run()
+    if given:  # a command line was read
+        renewal.start_over(renewal.LENT, [sock.fileno()], given)
+    return Listener(service, settings, [sock]).run()
 
 
-def split(address: str) -> tuple[str, int]:
-    """`HOST:PORT`, `[IPV6]:PORT` or `:PORT` (any address)."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise BadAddress(f"{address}: HOST:PORT is wanted")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise BadAddress(f"{address}: an IPv6 address stands in brackets, [{host}]:{port}")
-    return host, int(port)
-
-
-def open_sockets(address: str) -> list[_socket.socket]:
-    """A listening socket for each address that HOST has."""
-    host, port = split(address)
+def resume(service: Any, words: Sequence[str]) -> int:
+    """What `start_over` starts; without sockets it only sees whether it can start."""
+    where, fds, given, pids = renewal.understood(words)
+    syscalls.name_process(service.program)
     try:
-        found = _socket.getaddrinfo(host or None, port, 0, _socket.SOCK_STREAM, 0, _socket.AI_PASSIVE)
-        socks = [_open_socket(family, where) for family, _, _, _, where in dict.fromkeys(found)]
-    except OSError as error:
-        raise BadAddress(f"{address}: {error.strerror or error}") from None
-    return socks
+        in_force = load(given)
+        access.check(in_force)
+    except BadSetting as error:
+        log.open_log(service.program)
+        log.error(str(error))
+        return 2
+    socks = [_socket.socket(fileno=fd) for fd in fds]
+    for sock in socks:
+        os.set_inheritable(sock.fileno(), False)
+    listener = Listener(service, in_force, socks, where, given)
+    if not socks:
+        return listener.try_out()
+    listener.apart.update(pids)
+    return listener.run()
 
 
-def _open_socket(family: int, where: Any) -> _socket.socket:
-    sock = _socket.socket(family, _socket.SOCK_STREAM, 0)
-    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-    if family == _socket.AF_INET6:
-        sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
-    sock.bind(where)
-    sock.listen(BACKLOG)
-    return sock
+def preload(service: Any, settings: Settings) -> None:
+    """What children of a listener need, so that each finds it made."""
+    import mailcore.login.caps
+    import mailcore.login.checker
+    import mailcore.login.gatekeeper
+    import mailcore.login.names
+    import mailcore.login.pace
+    import mailcore.login.pam
+    import mailcore.login.provisions
+    import mailcore.login.proxy
+    import mailcore.login.shadow
+    import mailcore.login.wrappers  # noqa: F401
+    from mailcore.login import privileges, sasl, seccomp, sources
+
+    if settings.passwd_file:
+        try:
+            passwords.preload(settings.passwd_file)
+        except passwords.Unusable as error:
+            log.error(str(error))
+    stranger = Peer("socket")
+    sources.survey(settings, stranger, service.name)
+    sasl.prepare(stranger)
+    seccomp.prepare()
+    privileges.prepare(settings)
+    after_login = getattr(service, "preload", None)
+    if after_login is not None:
+        after_login()
+
+
+class Call:
+    """A connection that has spoken: its monitor, and what that waits for."""
+
+    __slots__ = ("monitor", "steps", "pause", "fd")
+
+    def __init__(self, whose: monitor.Monitor, fd: int) -> None:
+        self.monitor = whose
+        self.steps = whose.attend()
+        self.pause: monitor.Pause | None = None
+        self.fd = fd
 
 
 class Listener:
-    """The loop: accept, fork, reap."""
+    """The loop: accept and greet, fork when somebody speaks, answer the gatekeepers, reap."""
 
-    def __init__(self, service: Any, settings: Settings, socks: list[_socket.socket], idle_seconds: float = 0) -> None:
+    def __init__(
+        self,
+        service: Any,
+        settings: Settings,
+        socks: list[_socket.socket],
+        where: str = renewal.LENT,
+        given: Sequence[str] = (),
+    ) -> None:
         self.service = service
         self.settings = settings
+        self.where = where
+        self.given = given
         self.socks = {sock.fileno(): sock for sock in socks}
-        self.idle_seconds = idle_seconds  # 0: for ever
-        self.children: set[int] = set()
-        self.ending = False
+        self.idle_seconds = settings.listen_idle_seconds if where == renewal.LENT else 0  # 0: for ever
+        self.room = waiting.WaitingRoom(service, settings)
+        self.calls: set[Call] = set()
+        self.seats = seats.Seats(self)
+        self.apart: set[int] = set()  # pids of monitors that have a process each
+        self.patient: list[waiting.Caller] = []  # who speak, but there are too many
+        self.expected: dict[int, Callable[[int], None]] = {}  # what is done when a descriptor has something
+        self.accepting = False
+        self.ending: Terminated | None = None
         self.renewing = False
+        self.trial = 0  # the pid of the new program that is tried out
+        self.heir = False  # another one has our sockets: we stay only for those who are here
         self.keykeeper: keykeeper.Keykeeper | None = None
         self.called = monotonic()
 
@@ -103,136 +171,295 @@ class Listener:
         log.open_log(self.service.program)
         self._prepare()
         self.keykeeper = keykeeper.start(self.service, self.settings)
+        self.pid = os.getpid()
+        self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        self.poll = select.epoll()
         bell = self._hang_bell()
-        while not self.ending and not self._forgotten():
-            self._wait(bell)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, renewal.SIGNALS)
+        self.expect(bell, select.EPOLLIN, lambda _: bool(os.read(bell, 4096)))
+        while self.ending is None and not self._forgotten():
+            self._open_or_shut()
+            self._round()
             if self.renewing:
                 self._renew()
         return self._end()
 
+    def try_out(self) -> int:
+        """Is there anything that keeps this program from being the listener?"""
+        self._prepare()
+        return 0
+
     def _prepare(self) -> None:
-        """Import what the children will need, once."""
+        """Import what the children will need, once, and have what they need to look up."""
         import gc
-        import hmac  # noqa: F401
-        import pwd  # noqa: F401
-        import resource  # noqa: F401
+        import resource
 
-        import mailcore.login.caps
-        import mailcore.login.checker
-        import mailcore.login.gatekeeper
-        import mailcore.login.names
-        import mailcore.login.pace
-        import mailcore.login.pam
-        import mailcore.login.privileges
-        import mailcore.login.provisions
-        import mailcore.login.proxy
-        import mailcore.login.seccomp
-        import mailcore.login.shadow
-        import mailcore.login.wrappers  # noqa: F401
-
-        if self.settings.passwd_file:
-            try:
-                passwords.preload(self.settings.passwd_file)
-            except passwords.Unusable as error:
-                log.error(str(error))
-        preload = getattr(self.service, "preload", None)
-        if preload is not None:
-            preload()
+        os.umask(0o022)
+        preload(self.service, self.settings)
         for sock in self.socks.values():
             sock.setblocking(False)
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        wanted = self.settings.listen_waiting + DESCRIPTORS_EACH * self.settings.listen_children + SPARE_DESCRIPTORS
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
         gc.freeze()
 
     def _hang_bell(self) -> int:
         """A descriptor that becomes readable with every signal, so that none comes unseen."""
         bell, rope = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        _signal.set_wakeup_fd(rope)
-        for number in _SIGNALS:
+        _signal.set_wakeup_fd(rope, warn_on_full_buffer=False)
+        for number in renewal.SIGNALS:
             _signal.signal(number, self._hear_bell)
         return bell
 
     def _hear_bell(self, number: int, frame: object) -> None:
         if number in (_signal.SIGTERM, _signal.SIGINT):
-            self.ending = True
+            self.ending = Terminated("Server shutting down", "Killed (terminated)")
         elif number == _signal.SIGHUP:
             self.renewing = True
 
+    # --- new code and new certificates ---------------------------------------------------------
+
     def _renew(self) -> None:
-        """HUP: the certificates are read again."""
+        """HUP: see whether the program as it is now would start."""
         self.renewing = False
+        if self.trial or self.heir:
+            return
+        self.trial = monitor.fork()
+        if self.trial == 0:
+            try:
+                self.leave(())
+                renewal.try_out(self.given)
+            finally:
+                os._exit(1)
+
+    def _judge_trial(self, status: int) -> None:
+        """It has started: we are it.  It has not: all stays as it is, but for the certificates."""
+        self.trial = 0
+        if status == 0:
+            return self._replace()
+        log.error("HUP: the program does not start with its settings as they are now; the old one goes on")
         if self.keykeeper is not None:
             self.keykeeper.renew()
-        else:
-            self.keykeeper = keykeeper.start(self.service, self.settings)
+        return None
+
+    def _replace(self) -> None:
+        """Those who are here stay with a fork of what we are; this process, which others know by its number, is new."""
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, renewal.SIGNALS)
+        heir = os.fork()
+        if heir:
+            renewal.start_over(self.where, [*self.socks], self.given, [heir, *self.apart])
+        self.pid, self.heir, self.trial, self.apart = os.getpid(), True, 0, set()
+        for sock in self.socks.values():
+            if self.accepting:
+                self.forget(sock.fileno())
+            sock.close()
+        self.socks = {}
+        self.seats.keep_nobody()
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, renewal.SIGNALS)
+
+    def _served(self) -> int:
+        """Connections that have a process."""
+        return len(self.calls) + len(self.apart) + self.seats.busy
 
     def _forgotten(self) -> bool:
-        if self.children:
+        if self.room or self.patient or self._served():
             self.called = monotonic()
-        return bool(self.idle_seconds) and monotonic() - self.called > self.idle_seconds
+        elif self.heir:
+            return True
+        return bool(self.idle_seconds) and monotonic() - max(self.called, self.seats.used) > self.idle_seconds
 
-    def _wait(self, bell: int) -> None:
-        """One round: whoever rings."""
-        poll = select.poll()
-        poll.register(bell, select.POLLIN)
-        if len(self.children) < self.settings.listen_children:
+    # --- waiting -----------------------------------------------------------------------------
+
+    def expect(self, fd: int, events: int, then: Callable[[int], Any]) -> None:
+        self.poll.register(fd, events)
+        self.expected[fd] = then
+
+    def forget(self, fd: int) -> None:
+        del self.expected[fd]
+        self.poll.unregister(fd)
+
+    def _open_or_shut(self) -> None:
+        """Accept, or leave them to the backlog while there are too many."""
+        wanted = self._served() < self.settings.listen_children
+        if wanted != self.accepting:
+            self.accepting = wanted
             for fd in self.socks:
-                poll.register(fd, select.POLLIN)
-        seconds = min(LOOK_SECONDS, self.idle_seconds or LOOK_SECONDS)
-        for fd, _ in poll.poll(int(seconds * 1000)):
-            if fd == bell:
-                os.read(bell, 4096)
-            elif not self.ending:
-                self._accept(self.socks[fd])
+                if wanted:
+                    self.expect(fd, select.EPOLLIN, self._accept)
+                else:
+                    self.forget(fd)
+        while self.patient and self._served() < self.settings.listen_children:
+            self._attend(self.patient.pop(0))
+
+    def _round(self) -> None:
+        """Whoever rings; then whoever has waited long enough."""
+        ready = [(fd, self.expected[fd]) for fd, _ in self.poll.poll(self._seconds())]
+        for fd, then in ready:
+            if self.expected.get(fd) is then:  # not one that got the number of another in this round
+                then(fd)
         self._reap()
+        now = monotonic()
+        for call in [call for call in self.calls if call.pause is not None and call.pause.until <= now]:
+            self._go_on(call, False)
+        for caller in self.room.overdue():
+            self.forget(caller.fd)
+            self.room.dismiss(caller)
+        self.seats.expire()
+
+    def _seconds(self) -> float:
+        """Until something is due."""
+        seconds = min(LOOK_SECONDS, self.idle_seconds or LOOK_SECONDS)
+        due = [call.pause.until for call in self.calls if call.pause is not None]
+        due += [caller.until for caller in self.room.first()]
+        due += [until for until, _ in self.seats.due()]
+        return max(0.0, min([seconds, *(until - monotonic() for until in due)]))
 
     def _reap(self) -> None:
-        while self.children or self.keykeeper is not None:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
             if not pid:
                 return
-            self.children.discard(pid)
+            self.apart.discard(pid)
             if self.keykeeper is not None and pid == self.keykeeper.pid:
                 self.keykeeper.close()  # its log line says why; monitors do without it
                 self.keykeeper = None
+            if pid == self.trial:
+                self._judge_trial(status)
 
-    # --- one connection ----------------------------------------------------------------------
+    # --- one connection, before it speaks ------------------------------------------------------
 
-    def _accept(self, sock: _socket.socket) -> None:
+    def _accept(self, fd: int) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                connection, _ = self.socks[fd]._accept()  # type: ignore[attr-defined]
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (EMFILE, ENFILE):
+                    self._make_room()
+                return
+            self.called = monotonic()
+            if len(self.room) >= self.settings.listen_waiting:
+                self._make_room()
+            self._receive(connection)
+
+    def _make_room(self) -> None:
+        """Who has been silent longest goes."""
+        for caller in self.room.first():
+            self.forget(caller.fd)
+            self.room.dismiss(self.room.let_go(caller.fd))
+
+    def _receive(self, connection: int) -> None:
+        peer = access.peer_of(connection)
+        if peer.kind != "socket" or access.is_proxy(self.settings, peer) or access.is_trusted(self.settings, peer):
+            return self._serve_apart(connection)
         try:
-            connection, _ = sock._accept()  # type: ignore[attr-defined]
-        except OSError:
-            return  # it went away before we came
-        self.called = monotonic()
+            caller = self.room.receive(connection, peer)
+        except access.NameWanted:
+            return self._serve_apart(connection)
+        except access.TurnedAway as refusal:
+            if refusal.text and not certificates.at_once(self.service, self.settings, peer.local_port):
+                say_at_once(connection, self.service.sorry(refusal.text))
+            return os.close(connection)
+        except Exception as error:
+            tenancy.sorry(self.service, error, connection)
+            return os.close(connection)
+        if caller is not None and caller.peer.secure and self.keykeeper is None:
+            self._attend(self.room.let_go(connection))  # there may be no certificate: that is said at once
+        elif caller is not None:
+            self.expect(connection, select.EPOLLIN | select.EPOLLRDHUP, self._wake)
+        return None
+
+    def _wake(self, fd: int) -> None:
+        """A caller speaks, or has hung up."""
+        self.forget(fd)
+        caller = self.room.let_go(fd)
+        if caller.said_nothing():
+            self.room.gone(caller)
+        elif self._served() >= self.settings.listen_children:
+            self.patient.append(caller)
+        else:
+            self._attend(caller)
+
+    def _serve_apart(self, connection: int) -> None:
+        """A monitor with a process of its own, for whom the listener would have to wait."""
         try:
             pid = monitor.fork()
         except OSError as error:
             log.error(f"fork: {error.strerror}")
-            os.close(connection)
-            return
+            return os.close(connection)
         if pid == 0:
             self._serve(connection)
-        self.children.add(pid)
-        os.close(connection)
+        self.apart.add(pid)
+        return os.close(connection)
 
     def _serve(self, connection: int) -> NoReturn:
-        """The child: the connection takes the place of stdin and stdout, everything else of ours is closed."""
+        """The child: the connection takes the place of stdin and stdout."""
         status = 1
+        try:
+            os.dup2(connection, 0)
+            os.dup2(connection, 1)
+            self.leave((self.keykeeper.sock.fileno(),) if self.keykeeper else ())
+            status = monitor.serve(self.service, self.settings, access.peer_of(0), keykeeper=self.keykeeper)
+        finally:
+            os._exit(status)
+
+    def leave(self, keep: tuple[int, ...]) -> None:
+        """In a child: nothing of ours but 0, 1 and the descriptors `keep`; nothing of what it writes comes to 2."""
         try:
             _signal.set_wakeup_fd(-1)
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # Ctrl-C is for the listener, which tells us
             log.close_log()
-            os.dup2(connection, 0)
-            os.dup2(connection, 1)
-            os.dup2(os.open("/dev/null", os.O_RDWR), 2)
-            self._close_all_but_keykeeper()
-            status = monitor.serve(self.service, self.settings, access.peer_of(0), keykeeper=self.keykeeper)
-        finally:
-            os._exit(status)
+            log.open_log(self.service.program)  # not before the first line is a descriptor taken for it
+            os.dup2(self.null, 2)
+            start = 3
+            for fd in sorted(keep):
+                os.closerange(start, fd)
+                start = max(start, fd + 1)
+            os.closerange(start, MOST_DESCRIPTORS)
+        except BaseException:
+            os._exit(1)
 
-    def _close_all_but_keykeeper(self) -> None:
-        keep = self.keykeeper.sock.fileno() if self.keykeeper is not None else 3
-        os.closerange(3, keep)
-        os.closerange(keep + (self.keykeeper is not None), 4096)
+    # --- one connection, when it speaks --------------------------------------------------------
+
+    def _attend(self, caller: waiting.Caller) -> None:
+        """Begin its monitor."""
+        fd = caller.fd
+        whose = monitor.Monitor(self.service, self.settings, caller.peer, (fd, fd), self.keykeeper, self)
+        whose.slots, whose.received = caller.slots, True
+        whose.deadline -= monotonic() - caller.since
+        call = Call(whose, fd)
+        self.calls.add(call)
+        self._go_on(call, None)
+
+    def _go_on(self, call: Call, reply: bool | None, error: Terminated | None = None) -> None:
+        """The monitor's next step; it ends with who was let in, or with nobody."""
+        if call.pause is not None:
+            self.forget(call.pause.fd)
+            call.pause = None
+        try:
+            pause = call.steps.send(reply) if error is None else call.steps.throw(error)
+        except StopIteration as end:
+            self.calls.discard(call)
+            self._after(call, end.value)
+        else:
+            call.pause = pause
+            self.expect(pause.fd, pause.events, lambda _: self._go_on(call, True))
+        finally:
+            if os.getpid() != self.pid:
+                os._exit(1)  # a child that fell through
+
+    def _after(self, call: Call, admitted: monitor.Admitted | None) -> None:
+        slots = [slot for slot in call.monitor.slots if slot >= 0]
+        if admitted is None:
+            for fd in (call.fd, *slots):
+                os.close(fd)
+        else:
+            self.seats.let_in(standby.Visit(call.monitor.peer, *admitted, call.fd, slots))
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -242,19 +469,23 @@ class Listener:
             sock.close()
         if self.keykeeper is not None:
             self.keykeeper.close()  # so it ends when the last monitor has gone
-            self.children.add(self.keykeeper.pid)
-        if self.ending:
-            for seconds, number in ((LAST_SECONDS, _signal.SIGTERM), (1, _signal.SIGKILL)):
-                self._tell(number)
-                self._wait_for_children(seconds)
+            if not self.heir:
+                self.apart.add(self.keykeeper.pid)
+            self.keykeeper = None
+        self.seats.keep_nobody()
+        if self.ending is not None:
+            self._tell_all(self.ending)
         return 0
 
-    def _tell(self, number: int) -> None:
-        for pid in self.children:
-            os.kill(pid, number)  # not reaped, so still ours
-
-    def _wait_for_children(self, seconds: float) -> None:
-        until = monotonic() + seconds
-        while self.children and monotonic() < until:
-            self._reap()
-            select.select([], [], [], 0.02)
+    def _tell_all(self, ending: Terminated) -> None:
+        self.room.callers.update((caller.fd, caller) for caller in self.patient)
+        self.room.shut(ending)
+        for call in [*self.calls]:
+            self._go_on(call, None, Terminated(ending.text, ending.reason))
+        for seconds, number in ((LAST_SECONDS, _signal.SIGTERM), (1, _signal.SIGKILL)):
+            for pid in self.apart:
+                os.kill(pid, number)  # not reaped, so still ours
+            self.seats.signal(number)
+            until = monotonic() + seconds
+            while (self.calls or self.seats or self.apart) and monotonic() < until:
+                self._round()

@@ -5,6 +5,10 @@ client and never has a password in its memory: each question is read by a CHECKE
 for it.  After the right password it takes the gatekeeper's entry, becomes the user and is
 the SESSION.  Not root, it does the same without the change of user.
 
+`Monitor.attend` is a generator that never blocks: it yields a `Pause`, and whoever drives it waits.
+A process for one connection drives one (`serve`); a listener drives those of all its connections,
+and the sessions are forks of its own.
+
 The monitor is what is left of root: everything here and in channel.py, checker.py,
 privileges.py, pam.py and passwords.py runs as root, nothing else does.
 """
@@ -18,19 +22,25 @@ import select
 from time import monotonic
 
 from mailcore import log
-from mailcore.dialogue import READ_OCTETS, Dialogue
-from mailcore.errors import Ending, Hangup, Terminated
+from mailcore.dialogue import READ_OCTETS, say_at_once
+from mailcore.errors import Terminated
 from mailcore.login import access, accounts, certificates, channel, sources
-from mailcore.login.channel import Entry, Forged, Verdict
+from mailcore.login.channel import Forged, Verdict
+from mailcore.login.tenancy import Tenancy, sorry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
 
     from mailcore.login.accounts import Account, Peer
-    from mailcore.login.channel import Channel
+    from mailcore.login.channel import Channel, Entry
     from mailcore.login.keykeeper import Keykeeper
+    from mailcore.login.listener import Listener
     from mailcore.settings import Settings
+
+    Admitted = tuple[Account, Entry | None]
+    Steps = Generator[Any, bool | None, Any]  # yields Pauses
 
 GRACE_SECONDS = 30  # a gatekeeper ends by itself at login_timeout_seconds; so much later it is ended
 LOOK_SECONDS = 5  # a signal that came just before a wait is seen so late at worst
@@ -45,6 +55,17 @@ class Trouble(Exception):
     """Our own code failed where the client has been told already; the text is for the log."""
 
 
+class Pause:
+    """What a monitor waits for: `fd` has one of `events` or is hung up (True), or `until` has come (False)."""
+
+    __slots__ = ("fd", "events", "until")
+
+    def __init__(self, fd: int, events: int, until: float) -> None:
+        self.fd = fd
+        self.events = events
+        self.until = until
+
+
 def serve(
     service: Any,
     settings: Settings,
@@ -54,102 +75,56 @@ def serve(
     keykeeper: Keykeeper | None = None,
 ) -> int:
     """One client from greeting to goodbye; the exit status."""
-    monitor = Monitor(service, settings, peer, keykeeper)
+    monitor = Monitor(service, settings, peer, (in_fd, out_fd), keykeeper)
+    admitted = _alone(monitor.attend())
+    if admitted is None:
+        return monitor.status
+    account, entry = admitted
+    return Tenancy(service, settings, account, (in_fd, out_fd)).begin(peer, entry)
+
+
+def _alone(steps: Steps) -> Admitted | None:
+    """Drive the only monitor of this process; a signal that comes while it waits is raised inside it."""
+    reply: bool = False
+    error: Terminated | None = None
     try:
-        access.receive(service, settings, peer)
-        admitted = monitor.preauthenticated() or monitor.admit(in_fd, out_fd)
-        if admitted is None:
-            return 0
-        account, entry = admitted
-        _change_to(account, settings)
-    except access.TurnedAway as refusal:
-        return _turn_away(service, "" if monitor.sealed else refusal.text, in_fd, out_fd)
-    except (Forged, Trouble) as error:
-        log.alert(f"{error} host={peer.host}")
-        return 1
-    except Exception as error:
-        return _sorry(service, error, in_fd, out_fd)
-    try:
-        return _session(service, settings, peer, account, entry, in_fd, out_fd)
-    except Exception as error:
-        return _sorry(service, error, in_fd, out_fd)
+        while True:
+            pause = steps.send(reply or None) if error is None else steps.throw(error)
+            reply, error = False, None
+            try:
+                reply = _wait(pause)
+            except Terminated as ending:
+                error = ending
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
 
 
-def _turn_away(service: Any, text: str, in_fd: int, out_fd: int) -> int:
-    """No greeting; the log has the reason already."""
-    try:
-        if text:
-            dialogue = Dialogue(in_fd, out_fd)
-            dialogue.say(service.sorry(text))
-            dialogue.finish()
-    except OSError:
-        pass
-    return 0
-
-
-def _change_to(account: Account, settings: Settings) -> None:
-    """Make what only root can make, then be the user."""
-    from mailcore.login import privileges
-
-    if os.geteuid() == 0:
-        from mailcore.login import provisions
-
-        provisions.provide(settings, account)
-    privileges.become(account)
-
-
-def _session(
-    service: Any, settings: Settings, peer: Peer, account: Account, entry: Entry | None, in_fd: int, out_fd: int
-) -> int:
-    """The conversation after login, as the user; it tells why it ended, or logs that itself (None).
-
-    It asks one question, to be fenced in: when its greeting is out, and before it looks at mail or
-    at what the client says next.
-    """
-    from mailcore.login import privileges
-
-    dialogue = Dialogue(in_fd, out_fd)
-    dialogue.obey_signals()
-    dialogue.wake_for_signals()
-    try:
-        reason = dialogue.converse(
-            service.session(settings, peer, account, entry), lambda territory: privileges.fence(settings, territory)
-        )
-    except Ending as ending:
-        reason = ending.reason
-        if ending.text and not isinstance(ending, Hangup):
-            dialogue.say(service.sorry(ending.text))
-            dialogue.finish()
-    except Exception:
-        dialogue.finish()
-        raise
-    if reason:
-        log.info(f"{log.clean(str(reason))} user={_word(account.name)} host={_word(peer.host)}")
-    return 0
-
-
-def _sorry(service: Any, error: Exception, in_fd: int, out_fd: int) -> int:
-    """Our own failure: a traceback for the log, its id for the client."""
-    log.open_log(service.program)
-    name = log.tracebacks(error)
-    try:
-        dialogue = Dialogue(in_fd, out_fd)
-        dialogue.say(service.sorry(f"Internal error [{name}]"))
-        dialogue.finish()
-    except OSError:
-        pass
-    return 1
-
-
-def _word(value: str) -> str:
-    """One field of a log line: no blanks either, so that fail2ban finds its end."""
-    return log.clean(value).replace(" ", "\\x20")
+def _wait(pause: Pause) -> bool:
+    poll = select.poll()
+    poll.register(pause.fd, pause.events)
+    while True:
+        seconds = pause.until - monotonic()
+        if poll.poll(int(min(max(seconds, 0), LOOK_SECONDS) * 1000)):
+            return True
+        if seconds <= 0:
+            return False
 
 
 class Monitor:
-    """The time before login, seen from root's side."""
+    """The time before login, seen from root's side.
 
-    def __init__(self, service: Any, settings: Settings, peer: Peer, keykeeper: Keykeeper | None = None) -> None:
+    `house` is the listener that this is part of; None: it has the process to itself.
+    """
+
+    def __init__(
+        self,
+        service: Any,
+        settings: Settings,
+        peer: Peer,
+        client_fds: tuple[int, int],
+        keykeeper: Keykeeper | None = None,
+        house: Listener | None = None,
+    ) -> None:
         self.service = service
         self.settings = settings
         self.peer = peer
@@ -162,17 +137,77 @@ class Monitor:
         self.trace: str | None = None  # what somebody let in as ANONYMOUS said of himself
         self.admitted: Account | None = None
         self.handed_over = False  # the session begins
-        self.client_fds = (0, 1)
+        self.client_fds = client_fds
         self.channel: Channel
-        self.gatekeeper = 0  # its pid
+        self.gatekeeper = 0  # its pid, if we forked it
         self.keykeeper = keykeeper
+        self.house = house
+        self.status = 0  # of the process, when nobody was let in
+        self.slots: list[int] = []  # descriptors that count this connection (caps.py)
         self.sealed = certificates.at_once(service, settings, peer.local_port)  # we speak TLS
         peer.secure = peer.secure or self.sealed
-        self.gatekeeper_fd = -1  # the pidfd of one that the keykeeper forked
+        self.gatekeeper_fd = -1  # its pidfd
+        self.received = False  # asked already who may come in
 
     # --- the gatekeeper's life -------------------------------------------------------------
 
-    def preauthenticated(self) -> tuple[Account, None] | None:
+    def attend(self) -> Steps:
+        """All before the session: who was let in, or None."""
+        try:
+            admitted = self._preauthenticated()
+            if admitted is not None:
+                return admitted
+            if self.house is None and self._may_wait() and not (yield from self._wait_for_word()):
+                return None
+            if not self.received:
+                self._receive()
+            return (yield from self._admit())
+        except access.TurnedAway as refusal:
+            if refusal.text and not self.sealed:
+                say_at_once(self.client_fds[1], self.service.sorry(refusal.text))
+        except (Forged, Trouble) as error:
+            log.alert(f"{error} host={self.peer.host}")
+            self.status = 1
+        except Terminated:
+            pass  # while the gatekeeper was being ended
+        except Exception as error:
+            self.status = sorry(self.service, error, self.client_fds[1])
+        return None
+
+    def _may_wait(self) -> bool:
+        """The first word in clear is the client's, after our greeting."""
+        peer = self.peer
+        return peer.kind != "pipe" and not self.sealed and not access.is_proxy(self.settings, peer)
+
+    def _wait_for_word(self) -> Steps:
+        """Greet; True when the client speaks: who goes without a word costs no gatekeeper."""
+        from mailcore.login import waiting
+
+        room = waiting.WaitingRoom(self.service, self.settings)
+        caller = room.receive(self.client_fds[0], self.peer, patient=True)
+        self.received = True
+        log.open_log(self.service.program)
+        if caller is None:
+            return False
+        _end_on_signals()
+        try:
+            spoke = yield Pause(caller.fd, select.POLLIN | select.POLLRDHUP, caller.until)
+        except Terminated as ending:
+            room.shut(ending)
+            return False
+        if not spoke:
+            room.dismiss(caller)
+        elif caller.said_nothing():
+            room.gone(caller)
+        else:
+            self.slots = caller.slots
+            return True
+        return False
+
+    def _receive(self) -> None:
+        self.slots.append(access.receive(self.service, self.settings, self.peer))
+
+    def _preauthenticated(self) -> tuple[Account, None] | None:
         """An ordinary user on his own pipe needs no password; never on a network socket, nor under TLS."""
         peer, settings = self.peer, self.settings
         by_itself = self.service.name == "imap" or (self.service.name == "pop3" and settings.pop3_preauth)
@@ -180,36 +215,48 @@ class Monitor:
             return None
         log.open_log(self.service.program)
         account = accounts.running()
-        log.info(f"Preauthenticated user={_word(account.name)} host={_word(peer.host)}")
+        log.info(f"Preauthenticated user={log.word(account.name)} host={log.word(peer.host)}")
         return account, None
 
-    def admit(self, in_fd: int, out_fd: int) -> tuple[Account, Entry] | None:
+    def _admit(self) -> Steps:
         """Let strangers talk until one has the right password; None when they leave."""
-        self.client_fds = (in_fd, out_fd)
-        os.umask(0o022)
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, _ENDINGS)  # until there is somebody to say goodbye
-        complaints = sources.survey(self.settings, self.peer, self.service.name)
+        alone = self.house is None
+        if alone:
+            os.umask(0o022)
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, _ENDINGS)  # until there is somebody to say goodbye
+        complaints = [] if self.received else sources.survey(self.settings, self.peer, self.service.name)
         if self.sealed:
             log.open_log(self.service.program)  # loading a certificate has something to say
-            self._post_sealed()
+            yield from self._post_sealed()
         else:
             self._post_gatekeeper()
         try:
-            _end_on_signals()
-            log.open_log(self.service.program)
-            for complaint in complaints:
-                log.error(complaint)
-            what = f"{self.service.name}{'s SSL' if self.sealed else ''}"
-            log.debug(f"{what} service init from {self.peer.address or self.peer.kind}")
-            return self._answer()
+            if alone:
+                _end_on_signals()
+                log.open_log(self.service.program)
+            self._note_arrival(complaints)
+            return (yield from self._answer())
         except Terminated as ending:
-            self._say_goodbye()
+            yield from self._say_goodbye()
             self._log_end(ending.reason)
             return None
         finally:
-            self._dismiss()
-            if self.keykeeper is not None:
+            yield from self._dismiss()
+            if alone and self.keykeeper is not None:
                 self.keykeeper.close()
+
+    def _note_arrival(self, complaints: list[str]) -> None:
+        for complaint in complaints:
+            log.error(complaint)
+        what = f"{self.service.name}{'s SSL' if self.sealed else ''}"
+        log.debug(f"{what} service init from {self.peer.address or self.peer.kind}")
+
+    def _fork(self, *keep: int) -> int:
+        """fork(2); a child has of the house no more than the descriptors `keep`."""
+        pid = fork()
+        if pid == 0 and self.house is not None:
+            self.house.leave(keep)
+        return pid
 
     def _post_gatekeeper(self) -> None:
         """Fork one that talks in clear."""
@@ -219,13 +266,20 @@ class Monitor:
         peer.starttls = not peer.secure and certificates.offered(self.service, self.settings, peer)
         self.channel, theirs = channel.pair()
         me = os.getpid()
-        self.gatekeeper = fork()
+        self.gatekeeper = self._fork(*self.client_fds, theirs.fileno())
         if self.gatekeeper == 0:
-            self.channel.close()
-            gatekeeper.keep(self.service, self.settings, peer, *self.client_fds, theirs, me)
+            if self.house is None:
+                self.channel.close()
+            gatekeeper.keep(self.service, self.settings, peer, *self.client_fds, theirs, me, self._left())
+        self.gatekeeper_fd = os.pidfd_open(self.gatekeeper)
         theirs.close()
 
-    def _post_sealed(self) -> None:
+    def _left(self) -> float:
+        """Seconds that a gatekeeper has for all it does."""
+        left: float = self.deadline - GRACE_SECONDS - monotonic()
+        return max(1.0, left)
+
+    def _post_sealed(self) -> Steps:
         """Fork one that talks TLS, or have the keykeeper do it; the client is its own from now on.
 
         Our descriptors of the client become the clear end of what it deciphers, for the session.
@@ -234,9 +288,8 @@ class Monitor:
             self.peer.sources |= {sources.AUTHORITIES}
         self.channel, theirs = channel.pair()
         clear, far = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM, 0)
-        seconds = max(1.0, self.deadline - GRACE_SECONDS - monotonic())
-        if not self._ask_keykeeper((*self.client_fds, theirs.fileno(), far.fileno()), seconds):
-            self._fork_sealed(theirs, far.fileno(), seconds)
+        if not self._ask_keykeeper((*self.client_fds, theirs.fileno(), far.fileno()), self._left()):
+            self._fork_sealed(theirs, far.fileno(), self._left())
         theirs.close()
         far.close()
         for fd in self.client_fds:
@@ -245,7 +298,8 @@ class Monitor:
         if self.gatekeeper == 0:
             from mailcore.login import keykeeper
 
-            self.gatekeeper_fd = keykeeper.pidfd_of(self.channel)
+            if (yield self._pause(keykeeper.START_SECONDS, select.POLLIN)):
+                self.gatekeeper_fd = keykeeper.pidfd_of(self.channel)
 
     def _ask_keykeeper(self, fds: tuple[int, int, int, int], seconds: float) -> bool:
         if self.keykeeper is None:
@@ -257,31 +311,35 @@ class Monitor:
         return True
 
     def _fork_sealed(self, theirs: Channel, far: int, seconds: float) -> None:
-        self.gatekeeper = fork()
+        self.gatekeeper = self._fork(*self.client_fds, theirs.fileno(), far)
         if self.gatekeeper == 0:
             from mailcore.login import sealed  # not before the fork: a session has no OpenSSL in its memory
 
             sealed.keep(self.service, self.settings, self.peer, (*self.client_fds, far), theirs, seconds)
+        self.gatekeeper_fd = os.pidfd_open(self.gatekeeper)
 
-    def _start_tls(self) -> None:
+    def _start_tls(self) -> Steps:
         """STARTTLS: all that was said in clear dies with the gatekeeper that heard it."""
         self.channel.receive(channel.STARTTLS, 0)
-        self._dismiss()
+        yield from self._dismiss()
         self.sealed = self.peer.secure = self.peer.greeted = True
         self.peer.starttls = False
         self.pending = ("", b"")
-        _end_on_signals()
-        self._post_sealed()
+        if self.house is None:
+            _end_on_signals()
+        yield from self._post_sealed()
 
-    def _dismiss(self) -> None:
+    def _dismiss(self) -> Steps:
         """The gatekeeper has said all it may say: it ends now, whatever it is doing.
 
         One that speaks TLS stays for the session, if there is one.
         """
-        _mind_no_signals()
-        if not (self.sealed and self.handed_over):
+        if self.house is None:
+            _mind_no_signals()
+        if not (self.sealed and self.handed_over) and self.gatekeeper_fd >= 0:
             self._signal(_signal.SIGKILL)
-            if self.gatekeeper:
+            yield Pause(self.gatekeeper_fd, select.POLLIN, monotonic() + CHECK_SECONDS)
+            if self.gatekeeper and self.house is None:
                 os.waitpid(self.gatekeeper, 0)
         self.gatekeeper = 0
         if self.gatekeeper_fd >= 0:
@@ -291,40 +349,33 @@ class Monitor:
 
     def _signal(self, number: int) -> None:
         """Send the gatekeeper a signal."""
-        if self.gatekeeper:
-            os.kill(self.gatekeeper, number)
-        elif self.gatekeeper_fd >= 0:
-            try:
-                _signal.pidfd_send_signal(self.gatekeeper_fd, number)
-            except ProcessLookupError:
-                pass
+        if self.gatekeeper_fd >= 0:
+            send_signal(self.gatekeeper_fd, number)
 
-    def _say_goodbye(self) -> None:
+    def _say_goodbye(self) -> Steps:
         """Let the gatekeeper tell the client that it is over."""
         self._signal(_signal.SIGTERM)
-        self._hung_up(GOODBYE_SECONDS)
+        yield self._pause(GOODBYE_SECONDS)
 
-    def _hung_up(self, seconds: float) -> bool:
-        """The gatekeeper is gone before `seconds` are over."""
-        poll = select.poll()
-        poll.register(self.channel.fileno(), 0)
-        return bool(poll.poll(int(seconds * 1000)))
+    def _pause(self, seconds: float, events: int = 0) -> Pause:
+        """Wait so long for the gatekeeper to hang up, or to speak."""
+        return Pause(self.channel.fileno(), events, monotonic() + seconds)
 
     def _log_end(self, reason: str) -> None:
-        log.info(f"{log.clean(reason)} user={_word(self.tried) or '???'} host={_word(self.peer.host)}")
+        log.info(f"{log.clean(reason)} user={log.word(self.tried) or '???'} host={log.word(self.peer.host)}")
 
     # --- questions -------------------------------------------------------------------------
 
-    def _answer(self) -> tuple[Account, Entry] | None:
+    def _answer(self) -> Steps:
         """One frame after the other until the gatekeeper hands over or says farewell."""
         while True:
-            kind = self._next()
+            kind = yield from self._next()
             if kind == channel.HAND_OVER and self.admitted is not None:
-                return self._take_over(self.admitted)
+                return (yield from self._take_over(self.admitted))
             if kind in channel.KINDS and self.admitted is None:
-                self._take_question(channel.KINDS[kind])
+                yield from self._take_question(channel.KINDS[kind])
             elif kind == channel.STARTTLS and self.admitted is None and self.peer.starttls:
-                self._start_tls()
+                yield from self._start_tls()
             elif kind == channel.FAREWELL:
                 reason = self.channel.receive(channel.FAREWELL, 1)[0].decode("ascii", "replace")
                 if reason:
@@ -338,10 +389,10 @@ class Monitor:
     def _believe(self) -> None:
         """A front end names its client, who must be as welcome as if he had come himself."""
         access.believe(self.settings, self.peer, self.channel.receive(channel.QUESTIONS["forwarded"].octet, 5))
-        access.receive(self.service, self.settings, self.peer)
+        self._receive()
         self._say(Verdict(True))
 
-    def _take_question(self, kind: str) -> None:
+    def _take_question(self, kind: str) -> Steps:
         """One question, if it may come now; any question makes an end of the challenge before it."""
         about = channel.QUESTIONS[kind]
         (before, kept), self.pending = self.pending, ("", b"")
@@ -353,11 +404,9 @@ class Monitor:
         elif kind == "forwarded":
             self._believe()
         elif about.challenge:
-            self._challenge(kind)
-        elif about.checked:
-            self._judge(kind, lambda refuse: self._ask_checker(kind, kept, refuse)[:2])
+            yield from self._challenge(kind)
         else:
-            self._judge(kind, {"external": self._recognise, "anonymous": self._let_anybody_in}[kind])
+            yield from self._judge(kind, kept)
         if sources.CHANGE in self.peer.sources:
             self.admitted = None  # poppassd: whatever was proved or changed, nobody comes in
 
@@ -368,59 +417,62 @@ class Monitor:
         if self.troubles >= TROUBLES:
             raise Trouble("gatekeeper is broken")
 
-    def _next(self) -> bytes:
+    def _next(self) -> Steps:
         """The kind of the next frame."""
-        poll = select.poll()
-        poll.register(self.channel.fileno(), select.POLLIN)
-        ready: list[tuple[int, int]] = []
-        while not ready:
-            if monotonic() > self.deadline:
-                raise Trouble("gatekeeper did not end in time")
-            ready = poll.poll(LOOK_SECONDS * 1000)
+        if not (yield Pause(self.channel.fileno(), select.POLLIN, self.deadline)):
+            raise Trouble("gatekeeper did not end in time")
         kind = self.channel.peek()
         if not kind:
             raise Trouble("gatekeeper died")
         return kind
 
-    def _take_over(self, account: Account) -> tuple[Account, Entry]:
+    def _take_over(self, account: Account) -> Steps:
         limits = (TAG_OCTETS, channel.STATE_OCTETS, self.settings.login_read_octets + READ_OCTETS)
         try:
-            entry = self.channel.take_over(account, limits)
+            bundle = self.channel.take_over(account, limits)
+            while not bundle.whole:
+                yield Pause(self.channel.fileno(), select.POLLIN, self.deadline)
+                bundle.take(self.channel)
         except EOFError:
             raise Trouble("gatekeeper died") from None
+        entry = bundle.entry()
         self.handed_over = True
-        user, host = _word(account.name), _word(self.peer.host)
+        user, host = log.word(account.name), log.word(self.peer.host)
         if self.trace is not None:
             entry.method = "ANONYMOUS"  # whatever the gatekeeper says: the session is a lesser one
-            log.info(f"Authenticated anonymous={_word(self.trace)} host={host}")
+            log.info(f"Authenticated anonymous={log.word(self.trace)} host={host}")
         elif entry.method == "LOGIN":
             log.info(f"Login user={user} host={host}")
         else:
-            log.info(f"Authenticated user={user} host={host} mech={_word(entry.method)}")
+            log.info(f"Authenticated user={user} host={host} mech={log.word(entry.method)}")
         return account, entry
 
-    def _judge(self, kind: str, find_out: Any) -> None:
+    def _judge(self, kind: str, kept: bytes) -> Steps:
         """Answer one question: right at once, wrong after the same time whatever was wrong."""
         asked = monotonic()
         refusal = self._refusal(kind)
-        self.tried, verdict = find_out(bool(refusal))
+        if channel.QUESTIONS[kind].checked:
+            self.tried, verdict, _ = yield from self._ask_checker(kind, kept, bool(refusal))
+        else:
+            find_out = {"external": self._recognise, "anonymous": self._let_anybody_in}[kind]
+            self.tried, verdict = find_out(bool(refusal))
         if refusal or not verdict.right:
             verdict.right, verdict.account, verdict.data = False, None, b""
             self._log_refusal(refusal or "failed", verdict.override)
             if refusal == "excessive login failures":
                 verdict = Verdict(False, code="LIMIT", text="Too many login failures")
             self.failures += 1
-            if not self._delay(asked):
+            if not (yield from self._delay(asked)):
                 return
         elif verdict.account is not None:
             verdict = self._count_in(verdict)
         self.admitted = verdict.account
         if verdict.override and verdict.account is not None:
-            log.refused(f"Admin {_word(verdict.override)} override of user={_word(verdict.account.name)} "
-                        f"host={_word(self.peer.host)}")  # fmt: skip
+            log.refused(f"Admin {log.word(verdict.override)} override of user={log.word(verdict.account.name)} "
+                        f"host={log.word(self.peer.host)}")  # fmt: skip
         self._say(verdict)
 
-    def _challenge(self, kind: str) -> None:
+    def _challenge(self, kind: str) -> Steps:
         """Give the client something to prove, once; who never does has tried nothing."""
         if kind == "stamp":
             from mailcore.login import digests
@@ -429,7 +481,7 @@ class Monitor:
             kept = digests.stamp(self.settings.host_name or os.uname().nodename)
             verdict = Verdict(False, data=kept)
         else:
-            self.tried, verdict, kept = self._ask_checker(kind, b"", False)
+            self.tried, verdict, kept = yield from self._ask_checker(kind, b"", False)
         self.pending = (kind, kept) if verdict.data else ("", b"")
         self._say(verdict)
 
@@ -439,8 +491,8 @@ class Monitor:
         self.voids += 1
         if self.voids > self.settings.login_commands or why not in channel.VOIDS:
             raise Forged("gatekeeper: more than it may say")
-        name = _word(user.decode("utf-8", "surrogateescape")) or "???"
-        log.refused(f"Login {why.decode()} user={name} auth={name} host={_word(self.peer.host)}")
+        name = log.word(user.decode("utf-8", "surrogateescape")) or "???"
+        log.refused(f"Login {why.decode()} user={name} auth={name} host={log.word(self.peer.host)}")
         self._say(Verdict(False))
 
     def _say(self, verdict: Verdict) -> None:
@@ -453,9 +505,10 @@ class Monitor:
         """The right password is not enough for a user who has too many sessions, or comes too often."""
         user = verdict.account.name if verdict.account else ""
         crowd = access.crowd(self.service, self.settings, user)
-        if crowd is None:
+        if isinstance(crowd, int):
+            self.slots.append(crowd)
             return verdict
-        log.info(f"{crowd.text} user={_word(user)} host={_word(self.peer.host)}")
+        log.info(f"{crowd.text} user={log.word(user)} host={log.word(self.peer.host)}")
         return crowd
 
     def _refusal(self, kind: str) -> str:
@@ -469,16 +522,16 @@ class Monitor:
     def _log_refusal(self, reason: str, override: str) -> None:
         """auth.notice in the two shapes that fail2ban's uwimap-auth filter reads."""
         user, star, auth = self.tried.partition("*")
-        user, auth, host = _word(user), _word(auth if star else user), _word(self.peer.host)
+        user, auth, host = log.word(user), log.word(auth if star else user), log.word(self.peer.host)
         if len(self.tried.encode("utf-8", "surrogateescape")) > NAME_OCTETS:
             reason = "SYSTEM BREAK-IN ATTEMPT"
             self.failures = self.settings.login_tries
         if override and reason == "failed":
-            log.refused(f"Failed {_word(override)} override of user={user} host={host}")
+            log.refused(f"Failed {log.word(override)} override of user={user} host={host}")
         else:
             log.refused(f"Login {reason} user={user} auth={auth} host={host}")
 
-    def _delay(self, asked: float) -> bool:
+    def _delay(self, asked: float) -> Steps:
         """Wait until login_delay_seconds (or a multiple, if it took longer) after the question.
 
         Longer for an address from which many wrong passwords come (pace.py).
@@ -487,7 +540,7 @@ class Monitor:
         from mailcore.login import pace
 
         delay = self.settings.login_delay_seconds + pace.penalty(self.settings, self.peer)
-        return not (delay and self._hung_up(delay - (monotonic() - asked) % delay))
+        return not (delay and (yield self._pause(delay - (monotonic() - asked) % delay)))
 
     # --- finding out -------------------------------------------------------------------------
 
@@ -506,33 +559,35 @@ class Monitor:
             self.trace = trace.decode("utf-8", "surrogateescape")
         return "ANONYMOUS", Verdict(right, account if right else None)
 
-    def _ask_checker(self, kind: str, kept: bytes, only_refuse: bool) -> tuple[str, Verdict, bytes]:
+    def _ask_checker(self, kind: str, kept: bytes, only_refuse: bool) -> Steps:
         """Fork a checker, which takes the question from the channel, and read its report."""
         from mailcore.login import checker, privileges
 
         privileges.keep_secrets()  # the checker inherits it, and a fault here shows no more than one there
         reader, writer = channel.pair()
-        pid = fork()
+        pid = self._fork(*self.client_fds, self.channel.fileno(), writer.fileno())
         if pid == 0:
             checker.run(
                 self.service, self.settings, self.peer, self.channel, writer, self.client_fds, only_refuse, kind, kept
             )
+        pidfd = os.pidfd_open(pid)
         writer.close()
         try:
+            yield Pause(reader.fileno(), select.POLLIN, monotonic() + CHECK_SECONDS)
             return self._report(reader)
         finally:
             reader.close()
-            os.kill(pid, _signal.SIGKILL)
-            os.waitpid(pid, 0)
+            send_signal(pidfd, _signal.SIGKILL)
+            os.close(pidfd)
+            if self.house is None:
+                os.waitpid(pid, 0)
 
     def _report(self, reader: Channel) -> tuple[str, Verdict, bytes]:
-        poll = select.poll()
-        poll.register(reader.fileno(), select.POLLIN)
-        try:
-            if poll.poll(CHECK_SECONDS * 1000):
+        if reader.has_spoken():
+            try:
                 return reader.read_report()
-        except EOFError:
-            pass
+            except EOFError:
+                pass
         log.error("checker: no answer")
         return self.tried, Verdict(False, code="UNAVAILABLE", text="Temporary authentication failure"), b""
 
@@ -556,6 +611,13 @@ def fork() -> int:
         before = before.difference(_ENDINGS)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
     return pid
+
+
+def send_signal(pidfd: int, number: int) -> None:
+    try:
+        _signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        pass  # it has ended, and a listener has reaped it
 
 
 def _end_on_signals() -> None:

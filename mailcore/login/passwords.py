@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from stat import S_ISREG
 
-from mailcore.login import accounts
+from mailcore.login import accounts, digests
 from mailcore.login.accounts import Account
 
 TYPE_CHECKING = False
@@ -133,7 +133,13 @@ def preload(path: str) -> None:
     """Import what the hashes of a passwd-file need now, so that the forks of a listener need not."""
     for _, hashed, *_ in _entries(path):
         scheme, rest = split(hashed)
-        if scheme not in _OURS and not rest.startswith(SYSTEMS) and not _is_sha(rest):
+        if scheme in _OURS:
+            continue
+        if rest.startswith(SYSTEMS) or _is_sha(rest):
+            from mailcore.login import shadow
+
+            shadow.preload()
+        else:
             _passlib()
 
 
@@ -208,9 +214,7 @@ def _by_system_or_passlib(password: bytes, hashed: str) -> bool:
 
 
 def _clear(password: bytes, rest: str, hashed: str) -> bool:
-    import hmac
-
-    return hmac.compare_digest(password, rest.encode("utf-8", "surrogateescape"))
+    return digests.same(password, rest.encode("utf-8", "surrogateescape"))
 
 
 def _pbkdf2(password: bytes, rest: str, hashed: str) -> bool:

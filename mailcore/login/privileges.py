@@ -31,6 +31,8 @@ ROOM_OCTETS = 64 * 1024 * 1024  # what a gatekeeper may allocate on top of what 
 CPU_SECONDS = 20  # parsing 64 KiB takes none; TLS takes a little
 UMASK = 0o077
 
+_nobody: dict[str, tuple[int, int]] = {}  # who gatekeepers are, once it is looked up
+
 
 class NotSafe(OSError):
     """A privilege could not be given up: do not go on."""
@@ -90,6 +92,18 @@ def _enclose(places: Iterable[tuple[str, str]]) -> bool:
         raise NotSafe(str(error)) from None
 
 
+def prepare(settings: Settings) -> None:
+    """Look up who gatekeepers are, and load the libraries that know users: the forks of a listener need not."""
+    import pwd
+
+    try:
+        _nobody[settings.gatekeeper_user] = _nobodys(settings.gatekeeper_user)
+        os.getgrouplist(settings.gatekeeper_user, 65534)
+        pwd.getpwnam("no such user")
+    except (NotSafe, KeyError):
+        pass  # it is said when a gatekeeper needs it
+
+
 def be_nobody(settings: Settings) -> None:
     """Nobody for good, in the same root directory: for work that is no conversation (nobody.py)."""
     if os.geteuid() == 0:
@@ -110,6 +124,8 @@ def _lock_in(user: str, root: str) -> None:
 
 
 def _nobodys(user: str) -> tuple[int, int]:
+    if user in _nobody:
+        return _nobody[user]
     import pwd
 
     try:
@@ -272,12 +288,44 @@ READ = (
 )  # fmt: skip
 
 
-def fence(settings: Settings, territory: Any) -> None:
+class Fence:
+    """What a session's process is kept to, from its first conversation on."""
+
+    __slots__ = ("_settings", "_places", "entered")
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._places: dict[str, tuple[int, int] | None] = {}
+        self.entered = False
+
+    def enter(self, territory: Any) -> None:
+        """Put it up; for a later conversation of the same user it stands already."""
+        if self.entered:
+            territory.enter()
+            return
+        places = fence(self._settings, territory)
+        self._places = {path: _place(path) for path, _ in places}
+        self.entered = True
+
+    def stands(self) -> bool:
+        """The places are still the same files and directories, which is what the kernel knows them by."""
+        return all(_place(path) == place for path, place in self._places.items())
+
+
+def _place(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def fence(settings: Settings, territory: Any) -> list[tuple[str, str]]:
     """Limit the session's memory, and let it reach no more than its territory and what Python needs.
 
     `territory.enter()` gives places (path, word of landlock.py); what it needs to start, it starts then.
 
-    What the kernel cannot do is left out; NotSafe is raised for what it could and did not.
+    What the kernel cannot do is left out; NotSafe is raised for what it could and did not.  Returns the places.
     """
     import resource
 
@@ -285,15 +333,16 @@ def fence(settings: Settings, territory: Any) -> None:
     _lower(resource.RLIMIT_DATA, settings.session_octets)
     if not settings.confine_session:
         log.info("confine_session is false: the session may do whatever its user may")
-        return
+        return []
     from mailcore.login import seccomp
 
-    places = territory.enter()  # before no_new_privs: what it starts may run the setgid lock helper
+    places: list[tuple[str, str]] = territory.enter()  # before no_new_privs: it may run the setgid helper
     _set(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     if not _enclose([*places, *_needed()]):
         log.debug("this kernel has no Landlock: the session may reach whatever its user may")
     if not seccomp.keep_to_mail():
         log.debug("this kernel has no seccomp for us: the session may make any system call")
+    return places
 
 
 def _needed() -> list[tuple[str, str]]:

@@ -17,7 +17,6 @@ no honest program does.
 from __future__ import annotations
 
 import os
-from array import array
 
 from mailcore.login import syscalls
 
@@ -62,14 +61,14 @@ SESSION = """
     settimeofday clock_settime clock_adjtime adjtimex sethostname setdomainname iopl ioperm modify_ldt personality
     setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid capset
 """
+_gatekeepers = b""  # their program, once it is made
+
 SYSLOG = ((0, 0xFFFFFFFF, AF_UNIX), (1, SOCK_TYPE_MASK, SOCK_DGRAM))  # libc opens it anew when syslogd did
 
 
 def keep_to_gatekeeping() -> bool:
     """From now on only what a gatekeeper does; False: the kernel cannot."""
-    rules: list[Rule] = [(ALLOW, name, ()) for name in GATEKEEPER.split()]
-    rules += [(ALLOW, "mmap", NO_CODE), (ALLOW, "mprotect", NO_CODE)]
-    return _load(rules, DENY)
+    return _load(_gatekeeping())
 
 
 def keep_to_mail() -> bool:
@@ -77,16 +76,35 @@ def keep_to_mail() -> bool:
     rules: list[Rule] = [(ALLOW, "socket", SYSLOG)]
     rules += [(DENY, name, ()) for name in SESSION.split()]
     rules += [(DENY, "ioctl", ((1, 0xFFFFFFFF, request),)) for request in (TIOCSTI, TIOCLINUX)]
-    return _load(rules, ALLOW)
+    return _load(_made(rules, ALLOW))
 
 
-def _load(rules: Iterable[Rule], otherwise: int) -> bool:
-    """Load the program; prctl(PR_SET_NO_NEW_PRIVS) must have been called."""
+def prepare() -> None:
+    """Make the gatekeepers' program now, so that the forks of a listener need not."""
+    global _gatekeepers
+    _gatekeepers = _gatekeeping()
+
+
+def _gatekeeping() -> bytes:
+    if _gatekeepers:
+        return _gatekeepers
+    rules: list[Rule] = [(ALLOW, name, ()) for name in GATEKEEPER.split()]
+    rules += [(ALLOW, "mmap", NO_CODE), (ALLOW, "mprotect", NO_CODE)]
+    return _made(rules, DENY)
+
+
+def _made(rules: Iterable[Rule], otherwise: int) -> bytes:
+    """The program for this machine; b"" where there is none."""
     machine = os.uname().machine
-    if machine not in syscalls.MACHINES:
+    return program(rules, otherwise, *syscalls.MACHINES[machine]) if machine in syscalls.MACHINES else b""
+
+
+def _load(made: bytes) -> bool:
+    """Load the program; prctl(PR_SET_NO_NEW_PRIVS) must have been called."""
+    if not made:
         return False
-    code = array("B", program(rules, otherwise, *syscalls.MACHINES[machine]))
-    fprog = (len(code) // 8).to_bytes(8, "little") + syscalls.address(code).to_bytes(8, "little")  # struct sock_fprog
+    code = syscalls.Octets(made)
+    fprog = (len(made) // 8).to_bytes(8, "little") + code.address.to_bytes(8, "little")  # struct sock_fprog
     return syscalls.prctl(syscalls.PR_SET_SECCOMP, SECCOMP_MODE_FILTER, fprog) == 0
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import ctypes
 
+from mailcore.login import digests
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 PATH = "/etc/shadow"
 DAY_SECONDS = 86400
-DATA_OCTETS = 256 * 1024  # struct crypt_data: 32768 in libxcrypt, 131232 in glibc's old libcrypt
 # nobody's password, for users that have none and where the file has none
 NOBODYS = b"$6$rounds=5000$mailcore$" + b"." * 86
+
+_library: Any = None
 
 WRONG, EXPIRED, UNAVAILABLE = "WRONG", "EXPIRED", "UNAVAILABLE"
 
@@ -115,23 +118,36 @@ def _entries(path: str) -> list[Entry] | str:
 
 def matches(password: bytes, hashed: bytes) -> bool:
     """Is this the password of a crypt(3) hash?  NoLibcrypt if nobody can tell."""
-    import hmac
-
     if b"\0" in password or not hashed:
         return False
-    crypted = _libcrypt().crypt_r(password, hashed, ctypes.create_string_buffer(DATA_OCTETS))
+    crypted = _libcrypt().crypt(password, hashed)  # one question for each process: it need not be reentrant
     if not crypted or crypted.startswith(b"*"):
         return False  # a hash it does not know
-    return hmac.compare_digest(crypted, hashed)
+    return digests.same(crypted, hashed)
+
+
+def preload() -> None:
+    """Load libcrypt now, so that the forks of a listener need not."""
+    try:
+        _libcrypt()
+    except NoLibcrypt:
+        pass
 
 
 def _libcrypt() -> Any:
+    global _library
+    if _library is None:
+        _library = _loaded()
+    return _library
+
+
+def _loaded() -> Any:
     for name in ("libcrypt.so.1", "libcrypt.so.2"):
         try:
             library = ctypes.CDLL(name)
         except OSError:
             continue
-        library.crypt_r.restype = ctypes.c_char_p
-        library.crypt_r.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p]
+        library.crypt.restype = ctypes.c_char_p
+        library.crypt.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
         return library
     raise NoLibcrypt("libcrypt.so.1 cannot be loaded")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SECRETS, STAMP, VERIFIERS, ANONYMOUS = "secrets", "stamp", "verifiers", "anonymous"
 CHANGE, AUTHORITIES = "change", "authorities"
+_looked: tuple[object, bool] = (None, False)  # the passwd-file as it was looked at last, and what was found
 IN_FILE = ("{SCRAM-SHA-", "{PLAIN}", "{CLEAR")  # what of a passwd-file SCRAM can work with
 
 
@@ -71,10 +72,15 @@ def _is_ready(path: str, complaints: list[str]) -> bool:
 
 def _has_verifiers(settings: Settings) -> bool:
     """The passwd-file holds something for SCRAM; one that must not be believed holds nothing."""
+    global _looked
     from mailcore.login import passwords
 
     try:
-        text = passwords.text(settings.passwd_file)
-    except passwords.Unusable:
+        status = os.stat(settings.passwd_file)
+        stamp = (settings.passwd_file, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if stamp != _looked[0]:
+            text = passwords.text(settings.passwd_file)
+            _looked = (stamp, any(mark in text for mark in IN_FILE))
+    except (OSError, passwords.Unusable):
         return False  # the checker says so when somebody logs in
-    return any(mark in text for mark in IN_FILE)
+    return _looked[1]

@@ -3,7 +3,7 @@
 What lives here: prctl(2), syscall(2) and the numbers of the calls that seccomp.py names.
 What does not: what to forbid.  `_ctypes` is the C half of ctypes; the Python half would cost
 a login ten times as much.  Its call_function takes ints of 32 bits and bytes as pointers, so
-structures go in packed, and `address` is for pointers inside them.
+structures go in packed, and `Octets` are for pointers inside them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from array import array
+    from typing import Any
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 PR_SET_DUMPABLE = 4
+PR_SET_NAME = 15
 PR_SET_SECCOMP = 22
 PR_SET_NO_NEW_PRIVS = 38
 
@@ -63,6 +64,11 @@ def prctl(option: int, value: int, pointer: bytes | int = 0) -> int:
     return _function("prctl", option, value, pointer, 0, 0)
 
 
+def name_process(name: str) -> None:
+    """What ps, pgrep and killall call us (15 octets)."""
+    _function("prctl", PR_SET_NAME, name.encode()[:15] + b"\0", 0, 0, 0)
+
+
 def call(number: int, *arguments: int | bytes | None) -> int:
     """syscall(2); -1 is failure."""
     return _function("syscall", number, *arguments)
@@ -73,6 +79,16 @@ def _function(name: str, *arguments: int | bytes | None) -> int:
     return int(_ctypes.call_function(function, arguments))
 
 
-def address(buffer: array[int]) -> int:
-    """Where the memory of an array lies; only for as long as the array does."""
-    return buffer.buffer_info()[0]
+class _Octet(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "c"
+
+
+class Octets:
+    """Bytes that the kernel is given a pointer to: `address` is good for as long as this lives."""
+
+    __slots__ = ("_memory", "address")
+
+    def __init__(self, data: bytes) -> None:
+        kind: type[Any] = type("Memory", (_ctypes.Array,), {"_type_": _Octet, "_length_": len(data)})
+        self._memory = kind.from_buffer_copy(data)
+        self.address: int = _ctypes.addressof(self._memory)

@@ -141,7 +141,8 @@ class Service:
         """The whole dialogue; nobody is ever let in."""
         if not (peer.local or settings.poppassd_remote):
             raise Goodbye("Passwords are changed from the mail host itself only", "Refused, not from this host")
-        yield answer(200, f"{_host(settings)} poppassd ready, who are you?")
+        if not peer.greeted:
+            yield answer(200, f"{_host(settings)} poppassd ready, who are you?")
         try:
             yield from Session(settings, Wire(settings.login_timeout_seconds)).talk()
         except Silence as ending:

@@ -53,10 +53,16 @@ class Territory:
         places = self.places()
         foreign = not os.access(os.path.dirname(store.location.inbox), os.W_OK)
         if foreign or self._names:
-            dot = locking.Dotlock(store.location.inbox, store.settings.dotlock_stale_seconds)
-            steward = Steward(dot, store.subscriptions.path, NoticeFiles(store.settings, store.home))
-            locking.deputy = store.subscriptions.file = store.notices.file = steward
+            locking.deputy = store.subscriptions.file = store.notices.file = self._steward()
         return places
+
+    def _steward(self) -> Steward:
+        """The one that this process has from an earlier conversation of the same user, or a new one."""
+        store, steward = self._store, locking.deputy
+        dot = locking.Dotlock(store.location.inbox, store.settings.dotlock_stale_seconds)
+        if isinstance(steward, Steward) and steward.names == (dot.path, store.subscriptions.path):
+            return steward
+        return Steward(dot, store.subscriptions.path, NoticeFiles(store.settings, store.home))
 
     def places(self) -> list[tuple[str, str]]:
         """The mail root (made if it is missing, for it must exist to be a place), INBOX, the index, the spool."""
@@ -80,6 +86,7 @@ class Steward:
     def __init__(self, dot: Dotlock, list_path: str, notices: NoticeFiles | None = None) -> None:
         """Fork the steward; nothing of the session's but these names goes with it."""
         self._lock_path = dot.path
+        self.names = (dot.path, list_path)
         self._sock, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             try:

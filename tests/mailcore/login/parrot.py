@@ -21,7 +21,8 @@ class Parrot:
 
     def strangers(self, settings, peer):
         wire = Wire(settings.login_timeout_seconds)
-        yield b"HELLO\r\n"
+        if not peer.greeted:
+            yield b"HELLO\r\n"
         while True:
             line = yield from wire.line(settings.login_line_octets)
             word, _, rest = line.partition(b" ")

@@ -39,7 +39,7 @@ def seen(monkeypatch, tmp_path):
         return 42
 
     monkeypatch.setattr(settings, "CONF", str(tmp_path / "no.conf"))
-    monkeypatch.setattr(listener, "adopt", lambda service, settings, fd: told(f"listener {fd}"))
+    monkeypatch.setattr(listener, "adopt", lambda service, settings, fd, given: told(f"listener {fd}"))
     monkeypatch.setattr(monitor, "serve", lambda service, settings, peer: told(f"{peer.kind} {peer.address}"))
     return path
 

@@ -459,8 +459,10 @@ def test_a_client_is_named_once(open_stage, monkeypatch):
 def forged(open_stage, monkeypatch, address, frames):
     """Whatever the gatekeeper sends last is not answered."""
 
-    def keep(service, settings, peer, in_fd, out_fd, monitor, parent):
+    def keep(service, settings, peer, in_fd, out_fd, monitor, parent, seconds):
         try:
+            if address != FRONT:
+                os.read(in_fd, 100)  # who is no proxy has spoken first
             for fields in frames:
                 monitor._sock.send(pack(FORWARDED, fields))
                 os.write(out_fd, b"!" if monitor._sock.recv(5000) else b"")
@@ -469,6 +471,9 @@ def forged(open_stage, monkeypatch, address, frames):
 
     monkeypatch.setattr(gatekeeper, "keep", keep)
     stage = open_stage(address)
+    if address != FRONT:
+        assert stage.hear() == b"HELLO"
+        stage.say(b"WHAT")
     assert stage.file.read() == b"!" * (len(frames) - 1)
     assert stage.wait() == 1
     assert any(line.startswith("LOG_ALERT ") for line in stage.lines())

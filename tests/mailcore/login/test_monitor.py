@@ -279,7 +279,7 @@ FORGERIES = [
 
 @pytest.mark.parametrize("frames", FORGERIES)
 def test_no_forged_frame_opens_a_session(open_stage, monkeypatch, frames):
-    def keep(service, settings, peer, in_fd, out_fd, monitor, parent):
+    def keep(service, settings, peer, in_fd, out_fd, monitor, parent, seconds):
         try:
             for frame in frames:
                 monitor._sock.send(frame)
@@ -292,6 +292,8 @@ def test_no_forged_frame_opens_a_session(open_stage, monkeypatch, frames):
 
     monkeypatch.setattr(gatekeeper, "keep", keep)
     stage = open_stage()
+    assert stage.hear() == b"HELLO"
+    stage.say(b"WHAT")
     assert stage.hear() == b""
     assert stage.wait() in (0, 1)
     assert not any("LOG_INFO Login " in line or "\n" in line for line in stage.lines())
@@ -305,7 +307,8 @@ def test_a_gatekeeper_that_stays_is_ended(open_stage, monkeypatch, settings):
     monkeypatch.setattr(gatekeeper, "keep", lambda *arguments: time.sleep(60))
     settings.login_timeout_seconds = 0.1
     stage = open_stage()
-    assert stage.hear() == b""
+    stage.say(b"WHAT")
+    assert stage.hear() == b"HELLO" and stage.hear() == b""
     assert stage.wait() == 1
 
 
@@ -314,6 +317,8 @@ def test_a_gatekeeper_that_stays_is_ended(open_stage, monkeypatch, settings):
 
 def test_a_killed_gatekeeper_ends_the_monitor(open_stage):
     stage = open_stage()
+    stage.hear()
+    stage.say(b"WHAT")
     stage.hear()
     os.kill(stage.gatekeeper(), signal.SIGKILL)
     assert stage.hear() == b""

@@ -47,8 +47,7 @@ def gensalt(prefix: bytes) -> bytes:
 
 def crypted(password: bytes, prefix: bytes) -> str:
     """A new hash by libcrypt."""
-    data = ctypes.create_string_buffer(shadow.DATA_OCTETS)
-    return shadow._libcrypt().crypt_r(password, gensalt(prefix), data).decode()
+    return shadow._libcrypt().crypt(password, gensalt(prefix)).decode()
 
 
 @pytest.mark.parametrize("prefix", [b"$y$", b"$gy$", b"$7$", b"$6$", b"$5$", b"$2b$"])

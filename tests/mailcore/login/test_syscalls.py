@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from array import array
 from pathlib import Path
 
 import pytest
@@ -38,10 +37,10 @@ def test_a_call_and_its_failure():
 
 
 def test_an_address_is_where_the_octets_are():
-    word = array("B", b"mailcore")
+    word = syscalls.Octets(b"mailcore")
     out, into = os.pipe()
     write = syscalls.NUMBERS["writev"][syscalls.MACHINES[os.uname().machine][0]]
-    iovec = syscalls.address(word).to_bytes(8, "little") + len(word).to_bytes(8, "little")
+    iovec = word.address.to_bytes(8, "little") + len(b"mailcore").to_bytes(8, "little")
     assert syscalls.call(write, into, iovec, 1) == 8
     assert os.read(out, 100) == b"mailcore"
     os.close(out)
