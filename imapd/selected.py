@@ -30,8 +30,13 @@ uid_command = State("SELECTED (UID)")
 
 
 def by_number(session: Session, args: Args) -> list[Place]:
-    """SP sequence-set, of message numbers; `$` is what SEARCH saved (RFC 5182)."""
-    if modseq.numberless(session):
+    """SP sequence-set, of message numbers; `$` is what SEARCH saved (RFC 5182).
+
+    Who may hear of an expunge at any time (RFC 5465 §5.3) cannot be sure which message a number means when it
+    arrives here: to look at the wrong one harms nothing, to change or to copy it does.
+    """
+    fleeting = session.notify is not None and session.notify.immediate
+    if modseq.numberless(session) or (fleeting and session.request.name != "FETCH"):
         raise UidRequired
     if args.space().skip(b"$"):
         return of_uids(session.saved, session.box.uids)

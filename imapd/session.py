@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from imapd.deflate import Squeeze
+    from imapd.extensions.notify import Notify
     from mailcore.commands import Command
     from mailcore.login.accounts import Account, Peer
     from mailcore.login.channel import Verdict
@@ -77,6 +78,7 @@ class Session:
         self.box: Any = None  # the selected Mailbox; handlers of the selected state know that there is one
         self.saved: list[int] = []  # UIDs, by SEARCH RETURN (SAVE) (RFC 5182)
         self.contexts: Any = None  # searches whose results are kept up to date (RFC 5267)
+        self.notify: Notify | None = None  # what the client wants to hear of unasked (RFC 5465)
         self.enabled: set[str] = set()  # by ENABLE (RFC 5161)
         self.squeeze: Squeeze | None = None  # by COMPRESS (RFC 4978)
         self.client_id = b""  # what the client calls itself (RFC 2971), for the log
@@ -96,6 +98,8 @@ class Session:
         while not self.over:
             self.request = intake.Request()
             try:
+                if self.notify is not None:
+                    yield from self._voice(self.notify.attend(self))
                 yield from intake.command(self)
                 yield from self._obey()
             except MailError as error:
@@ -117,6 +121,8 @@ class Session:
         yield from self.alert()
         if self.box is not None and "silent" not in command.traits:
             yield from self.news(expunges="numbers" not in command.traits)
+        if self.notify is not None and not self.over:
+            yield from self._voice(self.notify.others(self))
         if failure is not None:
             raise failure
         if self.entry is None:  # the OK of a login is said by the process that became the user
@@ -267,6 +273,8 @@ class Session:
 
     def leave(self) -> None:
         """The session is over, whatever happened; nobody is there to hear of trouble."""
+        if self.notify is not None:
+            self.notify.close()
         try:
             if self.box is not None:
                 self.deselect()

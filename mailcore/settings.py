@@ -125,6 +125,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "nesting": (50, "search keys inside each other (UW: 500); an OR in an OR is one list and does not count"),
     "search_mailboxes": (1000, "mailboxes that one ESEARCH or SCAN looks through"),
     "contexts": (20, "searches with RETURN (UPDATE) that one session may have"),
+    "notify_mailboxes": (1000, "mailboxes that one session may have watched by NOTIFY"),
     "host_name": ("", "how the server names itself; empty: the machine's own name"),
     "listen_children": (200, "connections one listener serves at the same time"),
     "listen_idle_seconds": (60, "a listener whose socket is a super-server's ends after so long without a client"),

@@ -55,6 +55,7 @@ NAMES = {
     "MAILBOX-REFERRALS": ("referrals", AFTER),  # RFC 2193
     "CONDSTORE": ("condstore", AFTER),  # RFC 7162
     "QRESYNC": ("qresync", AFTER),  # RFC 7162
+    "NOTIFY": ("notify", AFTER),  # RFC 5465
     "OBJECTID": ("objectid", AFTER),  # RFC 8474
     "SAVEDATE": ("savedate", AFTER),  # RFC 8514
     "UIDONLY": ("uidonly", AFTER),  # RFC 9586

@@ -157,3 +157,14 @@ def test_postfix_delivers_into_an_open_session(postfix, imap, fred):
     imap.expunge()
     postfix(fred, "mail-4")
     wait_for(lambda: len(subjects(imap)) == 3 and "mail-4" in subjects(imap), "the fourth", 60)
+
+
+def test_postfix_delivers_while_another_mailbox_is_selected(postfix, imap, fred):
+    """NOTIFY (RFC 5465) tells it to a client that says nothing."""
+    imap.create("other")
+    imap.select("other")
+    imap.xatom("NOTIFY", "SET (selected (MessageNew MessageExpunge)) (inboxes (MessageNew MessageExpunge))")
+    for number in (1, 2):
+        postfix(fred, f"mail-{number}")
+        line = imap.readline()
+        assert line.startswith(f"* STATUS INBOX (MESSAGES {number} UIDNEXT ".encode()), line
