@@ -121,6 +121,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "pop3_idle_seconds": (600, "autologout (RFC 1939 3: at least 10 minutes)"),
     "literal_seconds": (300, "silence allowed in the middle of a command"),
     "idle_poll_seconds": (60, "IDLE looks by itself this often, where inotify sees nothing (NFS)"),
+    "progress_seconds": (10.0, "a long command says that it is not dead so often (RFC 9585 wants 10 to 15); 0: never"),
     "idle_keepalive_seconds": (120, "IDLE says '* OK' this often, for NAT boxes and odd clients"),
     "nesting": (50, "search keys inside each other (UW: 500); an OR in an OR is one list and does not count"),
     "search_mailboxes": (1000, "mailboxes that one ESEARCH or SCAN looks through"),

@@ -22,7 +22,7 @@ FILES = sorted(path for package in ("mailcore", "imapd", "ipop3d") for path in (
 
 # Floors, from the ground up; a module may import its own floor and those below it.
 GROUND, SPEECH, MESSAGE, SERVICES, SERVERS, DOORS = range(6)
-GROUND_FILES = {"mailcore", "mailcore.errors", "mailcore.settings", "mailcore.log"}
+GROUND_FILES = {"mailcore", "mailcore.errors", "mailcore.settings", "mailcore.log", "mailcore.progress"}
 SPEECH_FILES = {"mailcore.wire", "mailcore.dialogue", "mailcore.commands"}
 DOOR_NAMES = ("__main__", "options")
 SERVER_PACKAGES = ("imapd", "ipop3d", "mailcore.poppassd")
