@@ -110,6 +110,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "literal_octets": (64 * KIB, "literals of one command together, APPEND's message apart"),
     "literal_count": (20, "literals of one command"),
     "append_octets": (1024 * MIB, "largest message APPEND takes, and all messages of one APPEND together"),
+    "message_limit": (0, "messages that one command may be about (RFC 9738: 1000 or more); 0: no limit"),
     "append_messages": (250, "messages of one APPEND, or pieces of one that CATENATE joins"),
     "inflate_ratio": (250, "a client's octets under COMPRESS grow so many times at most, after the first 4 MiB"),
     "literal_minus": (False, "LITERAL-: of literals that do not ask none is longer than 4096 octets (RFC 7888)"),

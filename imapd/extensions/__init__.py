@@ -60,6 +60,7 @@ NAMES = {
     "OBJECTID": ("objectid", AFTER),  # RFC 8474
     "SAVEDATE": ("savedate", AFTER),  # RFC 8514
     "UIDONLY": ("uidonly", AFTER),  # RFC 9586
+    "MESSAGELIMIT": ("messagelimit", AFTER),  # RFC 9738
     "ESEARCH": ("esearch", AFTER),  # RFC 4731
     "SEARCHRES": ("searchres", AFTER),  # RFC 5182
     "PARTIAL": ("partial", AFTER),  # RFC 9394
@@ -83,10 +84,12 @@ NAMES = {
 SPELLED: dict[str, Callable[[Settings], str]] = {
     "LITERAL+": lambda settings: "LITERAL-" if settings.literal_minus else "LITERAL+",
     "APPENDLIMIT": lambda settings: f"APPENDLIMIT={settings.append_octets}",
+    "MESSAGELIMIT": lambda settings: f"MESSAGELIMIT={settings.message_limit}",
 }
 # names that are true only with some settings
 IF: dict[str, Callable[[Settings], bool]] = {
     "INPROGRESS": lambda settings: bool(settings.progress_seconds),
+    "MESSAGELIMIT": lambda settings: bool(settings.message_limit),
 }
 UNTOLD = ("imap2bis",)  # extensions without a name
 

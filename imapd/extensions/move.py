@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from imapd import modseq
+from imapd import modseq, portion
 from imapd.responses import Done, Status
 from imapd.selected import by_number, by_uid, command, copied, destination, leave, uid_command
-from imapd.sequence import within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def _move(session: Session, args: Args, places: Sequence[Place]) -> Talk:
     """COPYUID comes untagged and before the EXPUNGEs, which are the next news (RFC 6851 §4.3)."""
     target = destination(session, args)
     try:
-        code = copied(target, session.box.move(within(session.box.uids, places), target))
+        code = copied(target, session.box.move(portion.all_of(session, places), target))
     finally:
         leave(session, target)
     if code:

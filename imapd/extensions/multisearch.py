@@ -6,8 +6,9 @@ were not there.
 
 from __future__ import annotations
 
-from imapd import modseq, results, search
+from imapd import modseq, portion, results, search
 from imapd.authenticated import command
+from imapd.responses import Status
 from mailcore.errors import MailError, Mistake, Refusal
 
 TYPE_CHECKING = False
@@ -129,12 +130,15 @@ def _searched(session: Session, args: Args, name: str, wanted: Sequence[results.
         query = search.Query(args, box, session.settings, saved, not modseq.numberless(session))
         key = search.program(query)
         found = results.Found(box, True, lambda uids: search.found(key, box, session.settings, uids), query)
+        code = results.newest(session, found, wanted)
         if found.uids:
             data = results.data(session, found, wanted)
             yield results.esearch(session, found, data, mailbox=name or box.name)
         for option in wanted:
             if option.act and (steps := option.act(session, found, wanted)) is not None:
                 yield from steps
+        if code:
+            yield Status("OK", portion.TEXT, code)
     finally:
         if not selected:
             box.close()
