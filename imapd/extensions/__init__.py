@@ -50,6 +50,7 @@ NAMES = {
     "QUOTA": ("quota", AFTER),  # RFC 9208
     "QUOTA=RES-STORAGE": ("", AFTER),  # RFC 9208: quota.py
     "METADATA": ("metadata", AFTER),  # RFC 5464
+    "LIST-METADATA": ("listmetadata", AFTER),  # RFC 9590
     "APPENDLIMIT": ("", AFTER),  # RFC 7889: authenticated.py, the setting append_octets
     "LOGIN-REFERRALS": ("", BEFORE),  # RFC 2221: none is ever given
     "MAILBOX-REFERRALS": ("referrals", AFTER),  # RFC 2193

@@ -102,7 +102,9 @@ def esearch(session: Session, args: Args) -> Talk:
         wanted = [results.SEARCH_RETURN_OPT["ALL"](session, args)]
     if names != [SELECTED] and any(option.name in OF_THE_SELECTED for option in wanted):
         raise Mistake("SAVE and UPDATE are for the selected mailbox")
-    search.program(search.Query(args.fork(), Nowhere(), session.settings))  # type: ignore[arg-type]
+    nowhere = search.Query(args.fork(), Nowhere(), session.settings)  # type: ignore[arg-type]
+    nowhere.charsets = search.charsets(session)
+    search.program(nowhere)
     for name in _apart(session, names):
         try:
             yield from _searched(session, args.fork(), name, wanted)

@@ -65,6 +65,7 @@ class Lookout:
         self._root = root
         self._watch: Watch | None = None
         self._unread: set[str] = set()  # to be reported again
+        self._doubtful: set[str] = set()  # names that may be the new ones of others
         self._also: list[str] = []
         self.places: dict[str, Place] = {}
         self._entries: dict[str, frozenset[str]] = {}
@@ -82,7 +83,7 @@ class Lookout:
     @property
     def restless(self) -> bool:
         """Something could not be read: look again soon, whether or not `fd` speaks."""
-        return bool(self._unread)
+        return bool(self._unread or self._doubtful)
 
     def close(self) -> None:
         if self._watch is not None:
@@ -101,14 +102,14 @@ class Lookout:
 
     def look(self) -> Report | None:
         """What is new; None if nothing can be."""
-        if self._watch is not None and self.fd >= 0 and not self._watch.drain() and not self._unread:
+        if self._watch is not None and self.fd >= 0 and not self._watch.drain() and not self.restless:
             return None
-        report = Report()
+        report, doubtful = Report(), bool(self._doubtful)
         for _ in range(SETTLING):  # what happens while watches are laid anew is not told by them
-            moved = any(_entries(path) != known for path, known in self._entries.items())
+            moved = doubtful or any(_entries(path) != known for path, known in self._entries.items())
             if not self._compare_lists(report) and not moved:
                 break
-            before = self.places
+            doubtful, before = False, self.places
             self._lay()
             self._compare_names(before, report)
         self._compare_mail(report)
@@ -158,7 +159,12 @@ class Lookout:
     # --- comparing ---------------------------------------------------------------------
 
     def _compare_names(self, before: dict[str, Place], report: Report) -> None:
-        """Names that came and went; the stamp of a mailbox stays what it was before."""
+        """Names that came and went; the stamp of a mailbox stays what it was before.
+
+        A file is renamed by a link and an unlink: who is seen between the two waits for the next look.
+        """
+        here = {place.stamp[0] for name, place in before.items() if name in self.places and place.selectable}
+        doubted, self._doubtful = self._doubtful, set()
         gone = {name: place for name, place in before.items() if name not in self.places}
         by_inode = {place.stamp[0]: name for name, place in gone.items() if place.stamp[0]}
         for name, place in self.places.items():
@@ -167,10 +173,14 @@ class Lookout:
             elif (old := by_inode.pop(place.stamp[0], "")) and gone[old].selectable == place.selectable:
                 report.renamed.append((old, name))
                 place.stamp = gone.pop(old).stamp
+            elif place.selectable and place.stamp[0] in here and name not in doubted:
+                self._doubtful.add(name)
             else:
                 report.appeared.append(name)
                 if place.selectable and place.stamp[1]:
                     self._unread.add(name)
+        for name in self._doubtful:
+            del self.places[name]
         report.gone += gone
 
     def _compare_mail(self, report: Report) -> None:
