@@ -168,3 +168,22 @@ def test_postfix_delivers_while_another_mailbox_is_selected(postfix, imap, fred)
         postfix(fred, f"mail-{number}")
         line = imap.readline()
         assert line.startswith(f"* STATUS INBOX (MESSAGES {number} UIDNEXT ".encode()), line
+
+
+def test_what_another_session_does_is_told_behind_the_fence(imap, ports, fred):
+    """NOTIFY watches the home directory's list and the notes beside the index, where a session may not write."""
+    imap.xatom("NOTIFY", "SET (personal (MailboxName SubscriptionChange MailboxMetadataChange))")
+    other = imaplib.IMAP4("127.0.0.1", ports[0], timeout=30)
+    other.login(fred.name, PASSWORD)
+    for command, told in (
+        (lambda: other.create("fenced"), b'* LIST (\\NoInferiors \\UnMarked \\HasNoChildren) "/" fenced\r\n'),
+        (lambda: other.subscribe("fenced"), b"\\Subscribed"),
+        (lambda: other.xatom("SETMETADATA", 'fenced (/private/comment "x")'), b"* METADATA fenced /private/comment"),
+        (lambda: other.unsubscribe("fenced"), b'"/" fenced\r\n'),
+        (lambda: other.delete("fenced"), b'* LIST (\\NonExistent) "/" fenced\r\n'),
+    ):
+        command()
+        line = imap.readline()
+        assert told in line, line
+    assert imap.readline() == b"* METADATA fenced /private/comment\r\n"
+    other.logout()
