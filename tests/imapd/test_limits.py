@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.mailcore.message.test_mime import BOMBS
 from tests.playground import MAILBOXES, Ground, program
 
 MIB = 1024 * 1024
+STUCK_SECONDS = 100
 TICKS = os.sysconf("SC_CLK_TCK")
 FROM = b"From a@b Sat Nov 14 08:00:00 2026 +0000\n"
 
@@ -39,14 +41,23 @@ class Live:
             env={"HOME": str(ground.home)},
             **ground.identity(),  # type: ignore[call-overload]
         )
+        self.stuck = ""
+        self.killer = threading.Timer(STUCK_SECONDS, self._end)
+        self.killer.start()
         self.until(b"* PREAUTH")
+
+    def _end(self) -> None:
+        """Nobody takes that long: say where it is, so that it can be found."""
+        place = Path(f"/proc/{self.process.pid}")
+        self.stuck = " ".join((place / name).read_text() for name in ("wchan", "syscall", "stat"))
+        self.process.kill()
 
     def until(self, beginning: bytes) -> bytes:
         """The line that begins so; those before it are passed over."""
         assert self.process.stdout
         while True:
             line: bytes = self.process.stdout.readline()
-            assert line, "the server is gone"
+            assert line, f"the server is gone {self.stuck}"
             if line.startswith(beginning):
                 return line
 
@@ -70,6 +81,7 @@ class Live:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def close(self) -> None:
+        self.killer.cancel()
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
