@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imapd.responses import Data
     from imapd.session import Session, Talk
     from imapd.syntax import Args
+    from mailcore.settings import Settings
     from mailcore.store.mailbox import Mailbox
 
 command = State("AUTHENTICATED", anytime)
@@ -186,12 +187,13 @@ def lsub(session: Session, args: Args) -> Talk:
 # --- STATUS ----------------------------------------------------------------------------
 
 # RFC 3501 §9 status-att
-STATUS_ATT: dict[str, Callable[[Mailbox], Data]] = {
-    "MESSAGES": lambda box: len(box),
-    "RECENT": lambda box: box.recent,
-    "UIDNEXT": lambda box: box.uid_next,
-    "UIDVALIDITY": lambda box: box.uid_validity,
-    "UNSEEN": lambda box: box.unseen,
+STATUS_ATT: dict[str, Callable[[Mailbox, Settings], Data]] = {
+    "APPENDLIMIT": lambda box, settings: int(settings.append_octets),  # RFC 7889 §3.2
+    "MESSAGES": lambda box, settings: len(box),
+    "RECENT": lambda box, settings: box.recent,
+    "UIDNEXT": lambda box, settings: box.uid_next,
+    "UIDVALIDITY": lambda box, settings: box.uid_validity,
+    "UNSEEN": lambda box, settings: box.unseen,
 }
 
 
@@ -209,7 +211,7 @@ def counted(session: Session, name: str, wanted: Iterable[str]) -> Untagged:
     with session.store.open(name, readonly=True) as box:
         counts: list[Data] = []
         for item in dict.fromkeys(wanted):
-            counts += (item, STATUS_ATT[item](box))
+            counts += (item, STATUS_ATT[item](box, session.settings))
     if "HIGHESTMODSEQ" in wanted:
         modseq.note(session)
     return Untagged("STATUS", Name(name.encode()), counts)

@@ -288,7 +288,11 @@ def _acceptable(session: Session, read: _Command, octets: int) -> bool:
 def _may_bring(session: Session, read: _Command, octets: int) -> None:
     """Not too many messages with one command, and not too large."""
     read.mail += octets
-    if len(read.literals) - read.count >= session.settings.append_messages:
+    messages = len(read.literals) - read.count + 1
+    limit = session.settings.message_limit
+    if limit and messages > limit:
+        raise Refusal("Too many messages for one command", f"MESSAGELIMIT {limit}")  # RFC 9738 §3.1
+    if messages > session.settings.append_messages:
         raise Refusal("Too many messages in one command", "LIMIT")
     if read.mail > session.settings.append_octets:
         raise TooBig

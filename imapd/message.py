@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mailcore.message import headers, mime
 from mailcore.message.headers import end_of_header
+from mailcore.progress import tick
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def kept(
     place_of = {uids[place]: place for place in sorted(missing)}
     made: dict[str, list[tuple[int, bytes]]] = {kind: [] for kind in makers}
     limit: int = settings.header_octets
-    for uid, header in box.headers(list(place_of)):
+    for done, (uid, header) in enumerate(box.headers(list(place_of))):
+        tick(done, len(place_of))
         place = place_of[uid]
         for kind, make in makers.items():
             if found[kind][place] is None:
@@ -149,8 +151,10 @@ def read(
             if fields is not None:
                 yield Message(box, uid, settings, header=fields)
     elif whole:
-        for uid, text in box.texts(uids):
+        for done, (uid, text) in enumerate(box.texts(uids)):
+            tick(done, len(uids))
             yield Message(box, uid, settings, text=text)
     else:
-        for uid, header in box.headers(uids):
+        for done, (uid, header) in enumerate(box.headers(uids)):
+            tick(done, len(uids))
             yield Message(box, uid, settings, header=header)

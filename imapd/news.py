@@ -23,12 +23,13 @@ LOOKING = ("NOOP", "CHECK", "IDLE")  # the commands that look for others' change
 SYSTEM_FLAGS = (ANSWERED, FLAGGED, DELETED, DRAFT, SEEN)  # in UW's order
 
 
-def tell(session: Session, expunges: bool) -> Iterator[Untagged | Status | Ready]:
+def tell(session: Session, expunges: bool) -> Iterator[object]:
     """Look at the mailbox, and tell what is new; expunges only where the client may hear of them."""
-    box = session.box
-    if box is None:
+    box, notify = session.box, session.notify
+    if box is None or (notify is not None and notify.mute(session)):
         return
-    held = session.settings.delay_newmail and session.request.name not in LOOKING
+    before = box.uids[-1] if len(box) else 0
+    held = notify is None and session.settings.delay_newmail and session.request.name not in LOOKING
     if not held:
         box.refresh()
         box.hold(False)
@@ -37,7 +38,9 @@ def tell(session: Session, expunges: bool) -> Iterator[Untagged | Status | Ready
         yield from session.contexts.told(session, expunges, by_uid)
     else:
         yield from told(session, box.news(expunges), by_uid)
-    box.hold(session.settings.delay_newmail)
+    box.hold(session.settings.delay_newmail and notify is None)
+    if notify is not None:
+        yield from notify.new(session, before)
 
 
 def told(session: Session, news: News, by_uid: bool = False) -> Iterator[Untagged | Status | Ready]:
@@ -59,7 +62,7 @@ def told(session: Session, news: News, by_uid: bool = False) -> Iterator[Untagge
         yield Untagged(news.exists, "EXISTS")
     if news.recent is not None and not session.rev2:
         yield Untagged(news.recent, "RECENT")
-    if news.changed:
+    if news.changed and (session.notify is None or session.notify.flags):
         yield changed(session, news.changed, by_uid)
 
 

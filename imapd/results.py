@@ -9,7 +9,7 @@ A result is an ordered list of UIDs: of SEARCH in the order of the mailbox, of S
 
 from __future__ import annotations
 
-from imapd import modseq
+from imapd import modseq, portion
 from imapd.responses import Name, Ready, Untagged
 from imapd.sequence import compact
 from mailcore.errors import MailError, Mistake
@@ -121,6 +121,7 @@ def told(session: Session, word: str, wanted: Sequence[Option] | None, search: C
     """The answer to a search: `word` and the numbers, or an ESEARCH response."""
     try:
         found = search()
+        code = newest(session, found, wanted)
         items = data(session, found, wanted or ())
         numbers = b"".join([b" %d" % number for number in found.names(found.uids)]) if wanted is None else b""
         if wanted is None and items:
@@ -133,12 +134,31 @@ def told(session: Session, word: str, wanted: Sequence[Option] | None, search: C
         raise
     if wanted is None:
         yield Ready(b"* %b%b\r\n" % (word.encode(), numbers))
-        return
+        return portion.done(code)
     if items or [option.name for option in wanted] != ["SAVE"]:
         yield esearch(session, found, items)
     for option in wanted:
         if option.act and (steps := option.act(session, found, wanted)) is not None:
             yield from steps
+    return portion.done(code)
+
+
+LISTED = ("ALL", "SAVE", "UPDATE")  # options that are about each message of a result
+
+
+def newest(session: Session, found: Found, wanted: Sequence[Option] | None) -> str:
+    """Cut a result that is too large to be listed (RFC 9738 §3.1); the code that says so.
+
+    What is sorted cannot be cut so that its client could go on.
+    """
+    if wanted is not None and all(option.name not in LISTED for option in wanted):
+        return ""
+    if found.sorted is not None:
+        portion.count(session, len(found.uids))
+        return ""
+    newest, code = portion.uids(session, found.uids)
+    found.uids = list(newest)
+    return code
 
 
 def data(session: Session, found: Found, wanted: Sequence[Option]) -> list[Data]:

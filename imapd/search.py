@@ -57,7 +57,7 @@ class Query:
     `fuzzy` are the needles that need not match exactly, None without a FUZZY key (RFC 6203).
     """
 
-    __slots__ = ("args", "box", "charset", "fuzzy", "modseq", "needle_of", "numbers", "saved", "settings")
+    __slots__ = ("args", "box", "charset", "charsets", "fuzzy", "modseq", "needle_of", "numbers", "saved", "settings")
 
     def __init__(
         self, args: Args, box: Mailbox, settings: Settings, saved: Sequence[int] = (), numbers: bool = True
@@ -68,6 +68,7 @@ class Query:
         self.saved = saved
         self.numbers = numbers  # messages may be meant by number
         self.charset = ""
+        self.charsets = True  # the client may name one
         self.needle_of: Callable[[bytes, str], Needle] = Needle
         self.fuzzy: list[Needle] | None = None
         self.modseq = False  # one of the keys is MODSEQ: the answer tells the highest (RFC 7162 §3.1.5)
@@ -82,7 +83,14 @@ def query(session: Session, args: Args, by_uid: bool) -> Query:
     numbers = not modseq.numberless(session)
     if not (by_uid or numbers):
         raise UidRequired
-    return Query(args, session.box, session.settings, session.saved, numbers)
+    query = Query(args, session.box, session.settings, session.saved, numbers)
+    query.charsets = charsets(session)
+    return query
+
+
+def charsets(session: Session) -> bool:
+    """Whoever enabled UTF8=ACCEPT speaks UTF-8 and names no charset in SEARCH (RFC 9755 §3)."""
+    return "UTF8=ACCEPT" not in session.enabled
 
 
 # --- grammar -------------------------------------------------------------------------
@@ -128,7 +136,7 @@ SEARCH_KEY: dict[str, Callable[[Query], Key]] = {
     "FROM": lambda query: correspondent(b"From", query.needle()),
     "HEADER": lambda query: field(query.args.space().astring(), query.needle()),
     "KEYWORD": _keyword,
-    "LARGER": lambda query: sized(query.args.space().number().__lt__),
+    "LARGER": lambda query: sized(query.args.space().number64().__lt__),
     "NEW": lambda query: every([flagged(RECENT), flagged(SEEN, False)]),
     "OLD": lambda query: flagged(RECENT, False),
     "ON": lambda query: arrived(_on(query.args.space().date())),
@@ -138,7 +146,7 @@ SEARCH_KEY: dict[str, Callable[[Query], Key]] = {
     "SENTON": lambda query: sent(_on(query.args.space().date())),
     "SENTSINCE": lambda query: sent(_since(query.args.space().date())),
     "SINCE": lambda query: arrived(_since(query.args.space().date())),
-    "SMALLER": lambda query: sized(query.args.space().number().__gt__),
+    "SMALLER": lambda query: sized(query.args.space().number64().__gt__),
     "SUBJECT": lambda query: field(b"Subject", query.needle()),
     "TEXT": lambda query: text(query.needle()),
     "TO": lambda query: correspondent(b"To", query.needle()),
@@ -240,6 +248,8 @@ def program(query: Query) -> Key:
     args = query.args
     args.space()
     if args.skip(b"CHARSET "):
+        if not query.charsets:
+            raise Mistake("There is one charset under UTF8=ACCEPT")
         query.charset = known(args.astring())
         args.space()
     key = search_keys(query)

@@ -10,8 +10,8 @@ slices of the view to the same function.
 
 from __future__ import annotations
 
-from imapd import authenticated, fetch, incoming, modseq, news, results, search
-from imapd.responses import Done
+from imapd import authenticated, fetch, incoming, modseq, news, portion, results, search
+from imapd.responses import Done, Status
 from imapd.sequence import compact, of_uids, within
 from mailcore.commands import State
 from mailcore.errors import Mistake, UidRequired
@@ -30,8 +30,13 @@ uid_command = State("SELECTED (UID)")
 
 
 def by_number(session: Session, args: Args) -> list[Place]:
-    """SP sequence-set, of message numbers; `$` is what SEARCH saved (RFC 5182)."""
-    if modseq.numberless(session):
+    """SP sequence-set, of message numbers; `$` is what SEARCH saved (RFC 5182).
+
+    Who may hear of an expunge at any time (RFC 5465 §5.3) cannot be sure which message a number means when it
+    arrives here: to look at the wrong one harms nothing, to change or to copy it does.
+    """
+    fleeting = session.notify is not None and session.notify.immediate
+    if modseq.numberless(session) or (fleeting and session.request.name != "FETCH"):
         raise UidRequired
     if args.space().skip(b"$"):
         return of_uids(session.saved, session.box.uids)
@@ -91,13 +96,13 @@ def expunged(session: Session, uids: Sequence[int]) -> Done:
 @command("SEARCH", numbers=True)
 def search_(session: Session, args: Args) -> Talk:
     """Numbers of the messages that fit (RFC 3501 §6.4.4)."""
-    yield from _search(session, args, by_uid=False)
+    return (yield from _search(session, args, by_uid=False))
 
 
 @uid_command("SEARCH")
 def uid_search(session: Session, args: Args) -> Talk:
     """UIDs of the messages that fit (RFC 3501 §6.4.8)."""
-    yield from _search(session, args, by_uid=True)
+    return (yield from _search(session, args, by_uid=True))
 
 
 def _search(session: Session, args: Args, by_uid: bool) -> Talk:
@@ -109,7 +114,7 @@ def _search(session: Session, args: Args, by_uid: bool) -> Talk:
         key = search.program(query)
         return results.Found(box, by_uid, lambda uids: search.found(key, box, settings, uids), query)
 
-    yield from results.told(session, "SEARCH", wanted, find)
+    return (yield from results.told(session, "SEARCH", wanted, find))
 
 
 # --- FETCH ---------------------------------------------------------------------------
@@ -122,7 +127,7 @@ def fetch_(session: Session, args: Args) -> Talk:
     asked = fetch.Asked(fetch.fetch_items(args.space()), places, [])
     fetch.modified(session, args, asked)
     args.end()
-    return (yield from fetch.answers(session, asked, by_uid=False))
+    return (yield from _fetched(session, asked, by_uid=False))
 
 
 @uid_command("FETCH")
@@ -140,7 +145,12 @@ def uid_fetch(session: Session, args: Args) -> Talk:
     args.end()
     if fetch.UID not in asked.items:
         asked.items.insert(0, fetch.UID)
-    return (yield from fetch.answers(session, asked, by_uid=True))
+    return (yield from _fetched(session, asked, by_uid=True))
+
+
+def _fetched(session: Session, asked: fetch.Asked, by_uid: bool) -> Talk:
+    asked.places, code = portion.places(session, asked.places)
+    return portion.done(code, (yield from fetch.answers(session, asked, by_uid)))
 
 
 # --- STORE ---------------------------------------------------------------------------
@@ -182,6 +192,7 @@ def _store(session: Session, args: Args, places: Sequence[Place], uid: bool) -> 
     flags = args.space().flags()
     args.end()
     box = session.box
+    places, code = portion.places(session, places)
     failed = box.store(within(box.uids, places), change, flags, since)
     modified = _there(box, failed) if since is not None else []
     answers = fetch.Answers(session, _outcome(session, aloud, uid))
@@ -191,9 +202,11 @@ def _store(session: Session, args: Args, places: Sequence[Place], uid: bool) -> 
     if aloud or answers.with_modseq:
         yield from answers.told(places)
     if modified:
+        if code:  # one tagged line has one code
+            yield Status("OK", portion.TEXT, code)
         names = modified if uid else [box.number(one) for one in modified]
         return Done("Conditional STORE failed", f"MODIFIED {compact(names).decode()}")
-    return fetch.verdict(answers.gone, uid) if aloud else None
+    return portion.done(code, fetch.verdict(answers.gone, uid) if aloud else None)
 
 
 def _unchanged_since(session: Session, args: Args) -> int | None:
@@ -237,7 +250,7 @@ def uid_copy(session: Session, args: Args) -> Done:
 
 def _copy(session: Session, args: Args, places: Sequence[Place]) -> Done:
     target = destination(session, args)
-    return Done(code=copied(target, session.box.copy(within(session.box.uids, places), target)))
+    return Done(code=copied(target, session.box.copy(portion.all_of(session, places), target)))
 
 
 def destination(session: Session, args: Args) -> Mailbox:

@@ -33,7 +33,7 @@ from mailcore import VERSION, log
 from mailcore.commands import State
 from mailcore.errors import Broken, Ending, Goodbye, Hangup, MailError, Mistake, ReadOnly, Refusal, Silence
 from mailcore.login.channel import Entry, StartTLS
-from mailcore.wire import Wait, Wire
+from mailcore.wire import Aside, Wait, Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from imapd.deflate import Squeeze
+    from imapd.extensions.inprogress import Progress
+    from imapd.extensions.notify import Notify
     from mailcore.commands import Command
     from mailcore.login.accounts import Account, Peer
     from mailcore.login.channel import Verdict
@@ -78,6 +80,9 @@ class Session:
         self.visited: Mailbox | None = None  # where the last command brought messages
         self.saved: list[int] = []  # UIDs, by SEARCH RETURN (SAVE) (RFC 5182)
         self.contexts: Any = None  # searches whose results are kept up to date (RFC 5267)
+        self.notify: Notify | None = None  # what the client wants to hear of unasked (RFC 5465)
+        self.progress: Progress | None = None  # of the command that runs (RFC 9585)
+        self.speaking = False  # an answer is being said
         self.enabled: set[str] = set()  # by ENABLE (RFC 5161)
         self.squeeze: Squeeze | None = None  # by COMPRESS (RFC 4978)
         self.client_id = b""  # what the client calls itself (RFC 2971), for the log
@@ -97,10 +102,23 @@ class Session:
         while not self.over:
             self.request = intake.Request()
             try:
+                if self.notify is not None:
+                    yield from self._voice(self.notify.attend(self))
                 yield from intake.command(self)
-                yield from self._obey()
+                yield from self._watched()
             except MailError as error:
                 yield from self._complain(error)  # our own faults fly on: the monitor logs them and says BYE
+
+    def _watched(self) -> Speech:
+        """One whole command, with its progress told."""
+        if self.progress is None:
+            yield from self._obey()
+            return
+        self.progress.begin()
+        try:
+            yield from self._obey()
+        finally:
+            self.progress.end()
 
     def _obey(self) -> Speech:
         """One whole command: look it up, run it, tell the news, say OK."""
@@ -121,6 +139,8 @@ class Session:
         yield from self.alert()
         if self.box is not None and "silent" not in command.traits:
             yield from self.news(expunges="numbers" not in command.traits)
+        if self.notify is not None and not self.over:
+            yield from self._voice(self.notify.others(self))
         if failure is not None:
             raise failure
         if self.entry is None:  # the OK of a login is said by the process that became the user
@@ -165,6 +185,8 @@ class Session:
                     reply = yield from self.wire.line(limit)
                 else:
                     reply = yield step
+                    if self.progress is not None:
+                        self.progress.begin()
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         finally:
@@ -173,6 +195,7 @@ class Session:
     def _say(self, value: object) -> Speech:
         """The bytes of an answer.  One that breaks off in the middle ends the connection."""
         begun = False
+        self.speaking = True
         try:
             for piece in encode(value, self.utf8):
                 yield piece
@@ -183,6 +206,8 @@ class Session:
             if not begun:
                 raise
             raise Hangup(reason=f"Answer cut short [{log.tracebacks(error)}]") from error
+        finally:
+            self.speaking = False
 
     def alert(self) -> Speech:
         """Tell what the alert files say; IDLE does it while it runs."""
@@ -286,6 +311,8 @@ class Session:
 
     def leave(self) -> None:
         """The session is over, whatever happened; nobody is there to hear of trouble."""
+        if self.notify is not None:
+            self.notify.close()
         try:
             self.end_visit()
             if self.box is not None:
@@ -403,12 +430,15 @@ def _welcomed(session: Session, account: Account, entry: Entry | None) -> Speech
     yield from encode(_welcome(session, entry))
     yield from _send(session.wire)
     from imapd import authenticated, deflate, extensions
+    from imapd.extensions.inprogress import Progress
     from mailcore.store.namespace import Store
 
     extensions.load()
     session.store = Store(account.name, account.home, session.settings, account.location)
     session.alerts = alerts.Alerts(session.settings, session.store.notices)
     yield session.store.territory()
+    if aside := (yield Aside()):
+        session.progress = Progress(session, aside)
     session.commands = session.allowed(authenticated.command)
     yield from deflate.filtered(session, last_words(session, session.talk()))
 

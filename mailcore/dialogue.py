@@ -3,6 +3,7 @@
 A conversation is a generator that does no I/O.  It yields
     bytes       to be said to the client (kept back and sent in one go before any wait),
     Wait        to hear the client (see wire.py),
+    Aside       to speak in the middle of some work (see wire.py),
     anything    else is a question for somebody else: `ask` answers it.
 What it returns is what `converse` returns.  The same conversations run in the tests with a
 list of bytes in place of the client.
@@ -17,7 +18,7 @@ from stat import S_ISSOCK
 from time import monotonic
 
 from mailcore.errors import Hangup, Silence, Terminated
-from mailcore.wire import Wait
+from mailcore.wire import Aside, Wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 READ_OCTETS = 65536
 SEND_OCTETS = 131072  # said more than this: send before going on
 WRITEV_PARTS = 512  # below IOV_MAX (1024 on Linux)
+ASIDE_OCTETS = 4096  # a pipe or socket that has room has room for so much (PIPE_BUF)
 SEND_SECONDS = 300  # a client that takes nothing for so long is gone
 LAST_SEND_SECONDS = 2  # for one who is still being sent something when the end is called for
 
@@ -100,6 +102,16 @@ class Dialogue:
         self._unsent_octets += len(data)
         if self._unsent_octets >= SEND_OCTETS:
             self.flush()
+
+    def aside(self, data: bytes) -> bool:
+        """Say `data` at once, with what was kept back, if nobody need be waited for; False: not said."""
+        poll = select.poll()
+        poll.register(self.out_fd, select.POLLOUT)
+        if self._unsent_octets + len(data) > ASIDE_OCTETS or not poll.poll(0):
+            return False
+        self.say(data)
+        self.flush()
+        return True
 
     def flush(self) -> None:
         """Send all that was said."""
@@ -185,6 +197,8 @@ class Dialogue:
                         self.say(step)
                     elif type(step) is Wait:
                         reply = self.hear(step)
+                    elif type(step) is Aside:
+                        reply = self.aside
                     elif ask is not None:
                         self.flush()
                         reply = ask(step)

@@ -38,6 +38,15 @@ class Wait:
         self.fd = fd
 
 
+class Aside:
+    """Yielded to get a function that says octets in the middle of some work, if that takes no waiting.
+
+    It answers whether it did; who drives no client (a test) answers the yield with None.
+    """
+
+    __slots__ = ()
+
+
 class Wire:
     """What a client has sent and nobody has looked at yet."""
 

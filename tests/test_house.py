@@ -22,7 +22,7 @@ FILES = sorted(path for package in ("mailcore", "imapd", "ipop3d") for path in (
 
 # Floors, from the ground up; a module may import its own floor and those below it.
 GROUND, SPEECH, MESSAGE, SERVICES, SERVERS, DOORS = range(6)
-GROUND_FILES = {"mailcore", "mailcore.errors", "mailcore.settings", "mailcore.log"}
+GROUND_FILES = {"mailcore", "mailcore.errors", "mailcore.settings", "mailcore.log", "mailcore.progress"}
 SPEECH_FILES = {"mailcore.wire", "mailcore.dialogue", "mailcore.commands"}
 DOOR_NAMES = ("__main__", "options")
 SERVER_PACKAGES = ("imapd", "ipop3d", "mailcore.poppassd")
@@ -343,3 +343,49 @@ def test_what_is_loaded_at_the_greeting(server: str, user: str, ground: Ground) 
     loaded = set(modules.decode().split())
     assert f"{MODULES.get(server, server)}.session" in loaded
     assert not loaded & HEAVY, sorted(loaded & HEAVY)
+
+
+def patterns() -> list[tuple[str, str, object]]:
+    """Every regular expression that a module keeps, with its name."""
+    import importlib
+    import re
+
+    found = []
+    for path in FILES:
+        here = module_name(path)
+        if path.name == "__main__.py" or here.startswith("mailcore.tools"):
+            continue
+        for name, value in vars(importlib.import_module(here)).items():
+            if isinstance(value, re.Pattern):
+                found.append((here, name, value))
+    return found
+
+
+def test_no_pattern_goes_back_and_forth() -> None:
+    """S51: nothing without end inside something without end, unless it is possessive: strangers write the input."""
+    found = patterns()
+    assert len(found) > 20
+    for here, name, pattern in found:
+        assert not _backtracks(pattern.pattern, pattern.flags), f"{here}.{name}"  # type: ignore[attr-defined]
+    assert _backtracks("(?:a+b?)*", 0) and not _backtracks("(?:a++b?)*+", 0)
+
+
+def _backtracks(pattern: str | bytes, flags: int) -> bool:
+    from re import _constants, _parser  # type: ignore[attr-defined]
+
+    def inside(tree: object, repeated: bool) -> bool:
+        for op, argument in tree:  # type: ignore[attr-defined]
+            endless = op in (_constants.MAX_REPEAT, _constants.MIN_REPEAT) and argument[1] > 1000
+            if endless and repeated:
+                return True
+            for part in _parts(argument):
+                if inside(part, repeated or endless):
+                    return True
+        return False
+
+    def _parts(argument: object) -> list[object]:
+        if isinstance(argument, _parser.SubPattern):
+            return [argument]
+        return [part for item in argument for part in _parts(item)] if isinstance(argument, (tuple, list)) else []
+
+    return inside(_parser.parse(pattern, flags & ~64), False)

@@ -50,14 +50,18 @@ NAMES = {
     "QUOTA": ("quota", AFTER),  # RFC 9208
     "QUOTA=RES-STORAGE": ("", AFTER),  # RFC 9208: quota.py
     "METADATA": ("metadata", AFTER),  # RFC 5464
+    "LIST-METADATA": ("listmetadata", AFTER),  # RFC 9590
     "APPENDLIMIT": ("", AFTER),  # RFC 7889: authenticated.py, the setting append_octets
     "LOGIN-REFERRALS": ("", BEFORE),  # RFC 2221: none is ever given
     "MAILBOX-REFERRALS": ("referrals", AFTER),  # RFC 2193
+    "INPROGRESS": ("inprogress", AFTER),  # RFC 9585
     "CONDSTORE": ("condstore", AFTER),  # RFC 7162
     "QRESYNC": ("qresync", AFTER),  # RFC 7162
+    "NOTIFY": ("notify", AFTER),  # RFC 5465
     "OBJECTID": ("objectid", AFTER),  # RFC 8474
     "SAVEDATE": ("savedate", AFTER),  # RFC 8514
     "UIDONLY": ("uidonly", AFTER),  # RFC 9586
+    "MESSAGELIMIT": ("messagelimit", AFTER),  # RFC 9738
     "ESEARCH": ("esearch", AFTER),  # RFC 4731
     "SEARCHRES": ("searchres", AFTER),  # RFC 5182
     "PARTIAL": ("partial", AFTER),  # RFC 9394
@@ -81,6 +85,12 @@ NAMES = {
 SPELLED: dict[str, Callable[[Settings], str]] = {
     "LITERAL+": lambda settings: "LITERAL-" if settings.literal_minus else "LITERAL+",
     "APPENDLIMIT": lambda settings: f"APPENDLIMIT={settings.append_octets}",
+    "MESSAGELIMIT": lambda settings: f"MESSAGELIMIT={settings.message_limit}",
+}
+# names that are true only with some settings
+IF: dict[str, Callable[[Settings], bool]] = {
+    "INPROGRESS": lambda settings: bool(settings.progress_seconds),
+    "MESSAGELIMIT": lambda settings: bool(settings.message_limit),
 }
 UNTOLD = ("imap2bis",)  # extensions without a name
 
@@ -88,7 +98,8 @@ UNTOLD = ("imap2bis",)  # extensions without a name
 def capabilities(session: Session) -> str:
     """What CAPABILITY lists (RFC 3501 §7.2.1): only what is true, and now."""
     untold = AFTER if session.stranger else BEFORE
-    words = ["IMAP4rev1", *(_spelled(session, name) for name, (_, when) in NAMES.items() if when != untold)]
+    true = [name for name, (_, when) in NAMES.items() if when != untold and IF.get(name, bool)(session.settings)]
+    words = ["IMAP4rev1", *(_spelled(session, name) for name in true)]
     if session.stranger:
         words += ["STARTTLS"] * session.peer.starttls
         words += [f"AUTH={name}" for name in sasl.offered(session.settings, session.peer, "imap")]

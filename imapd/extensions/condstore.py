@@ -68,7 +68,7 @@ def _key(query: Query) -> Key:
 
 SELECT_CODE.append(_highest)
 SELECT_PARAM["CONDSTORE"] = lambda session, args: modseq.note(session)
-STATUS_ATT["HIGHESTMODSEQ"] = lambda box: box.highest_modseq
+STATUS_ATT["HIGHESTMODSEQ"] = lambda box, settings: box.highest_modseq
 ENABLE.add("CONDSTORE")
 fetch.FETCH_ATT["MODSEQ"] = lambda args: fetch.MODSEQ
 fetch.FETCH_MODIFIER["CHANGEDSINCE"] = _changed_since

@@ -68,13 +68,13 @@ def getmetadata(session: Session, args: Args) -> Talk:
         args.space().need(b"(")
         _options_taken(args)
     name = _mailbox(session, args)
-    asked = _entries(args.space())
+    asked = entries_asked(args.space())
     if wanted is None and args.peek(b" ("):  # where some clients put them
         raise Mistake("Options come first")
     args.end()
     wanted = wanted or Wanted()
-    notes = _notes(session, name)
-    found = [(entry, notes[entry]) for entry in sorted(notes) if any(wanted.fits(one, entry) for one in asked)]
+    known = notes(session, name)
+    found = [(entry, known[entry]) for entry in sorted(known) if any(wanted.fits(one, entry) for one in asked)]
     small = [(entry, value) for entry, value in found if wanted.largest is None or len(value) <= wanted.largest]
     if small:
         pairs = [item for entry, value in small for item in (Name(entry.encode()), value)]
@@ -85,10 +85,11 @@ def getmetadata(session: Session, args: Args) -> Talk:
     return None
 
 
-def _notes(session: Session, name: str) -> Mapping[str, bytes]:
-    notes: dict[str, bytes] = session.store.metadata.entries(name)
+def notes(session: Session, name: str) -> Mapping[str, bytes]:
+    """The entries of a mailbox and their values, what it is for among them."""
+    said: dict[str, bytes] = session.store.metadata.entries(name)
     uses = session.store.uses().get(name)
-    return notes | {SPECIAL_USE: " ".join(uses).encode()} if uses else notes
+    return said | {SPECIAL_USE: " ".join(uses).encode()} if uses else said
 
 
 def _options(args: Args) -> Wanted | None:
@@ -116,9 +117,9 @@ def _options_taken(args: Args) -> Wanted:
         args.space()
 
 
-def _entries(args: Args) -> list[str]:
-    """entry / "(" entry *(SP entry) ")"."""
-    words = args.many(args.astring) if args.peek(b"(") else [args.astring()]
+def entries_asked(args: Args, many: bool = False) -> list[str]:
+    """entry / "(" entry *(SP entry) ")"; with `many` the latter only."""
+    words = args.many(args.astring) if many or args.peek(b"(") else [args.astring()]
     if len(words) > ENTRIES:
         raise Refusal("Too many entries", "LIMIT")
     return [entry_name(word) for word in words]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from imapd import modseq
+from imapd import modseq, portion
 from imapd.responses import Done, Status
 from imapd.selected import by_number, by_uid, command, copied, destination, uid_command
-from imapd.sequence import within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def uid_move(session: Session, args: Args) -> Talk:
 def _move(session: Session, args: Args, places: Sequence[Place]) -> Talk:
     """COPYUID comes untagged and before the EXPUNGEs, which are the next news (RFC 6851 §4.3)."""
     target = destination(session, args)
-    code = copied(target, session.box.move(within(session.box.uids, places), target))
+    code = copied(target, session.box.move(portion.all_of(session, places), target))
     if code:
         yield Status("OK", "Moved", code)
     return Done(code=modseq.code(session) if code else "")

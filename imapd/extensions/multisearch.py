@@ -6,8 +6,9 @@ were not there.
 
 from __future__ import annotations
 
-from imapd import modseq, results, search
+from imapd import modseq, portion, results, search
 from imapd.authenticated import command
+from imapd.responses import Status
 from mailcore.errors import MailError, Mistake, Refusal
 
 TYPE_CHECKING = False
@@ -101,7 +102,9 @@ def esearch(session: Session, args: Args) -> Talk:
         wanted = [results.SEARCH_RETURN_OPT["ALL"](session, args)]
     if names != [SELECTED] and any(option.name in OF_THE_SELECTED for option in wanted):
         raise Mistake("SAVE and UPDATE are for the selected mailbox")
-    search.program(search.Query(args.fork(), Nowhere(), session.settings))  # type: ignore[arg-type]
+    nowhere = search.Query(args.fork(), Nowhere(), session.settings)  # type: ignore[arg-type]
+    nowhere.charsets = search.charsets(session)
+    search.program(nowhere)
     for name in _apart(session, names):
         try:
             yield from _searched(session, args.fork(), name, wanted)
@@ -129,12 +132,15 @@ def _searched(session: Session, args: Args, name: str, wanted: Sequence[results.
         query = search.Query(args, box, session.settings, saved, not modseq.numberless(session))
         key = search.program(query)
         found = results.Found(box, True, lambda uids: search.found(key, box, session.settings, uids), query)
+        code = results.newest(session, found, wanted)
         if found.uids:
             data = results.data(session, found, wanted)
             yield results.esearch(session, found, data, mailbox=name or box.name)
         for option in wanted:
             if option.act and (steps := option.act(session, found, wanted)) is not None:
                 yield from steps
+        if code:
+            yield Status("OK", portion.TEXT, code)
     finally:
         if not selected:
             box.close()

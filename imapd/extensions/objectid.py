@@ -60,7 +60,7 @@ def _thread(query: Query) -> Key:
 
 SELECT_CODE.append(_code)
 CREATE_CODE.append(_code)
-STATUS_ATT["MAILBOXID"] = lambda box: Ready(b"(%b)" % box.object_id.encode())
+STATUS_ATT["MAILBOXID"] = lambda box, settings: Ready(b"(%b)" % box.object_id.encode())
 FETCH_ATT["EMAILID"] = lambda args: EMAILID
 FETCH_ATT["THREADID"] = lambda args: THREADID
 SEARCH_KEY["EMAILID"] = _email

@@ -6,8 +6,8 @@ and loses none.
 
 from __future__ import annotations
 
-from imapd import incoming, intake
-from imapd.responses import Status
+from imapd import incoming, intake, modseq
+from imapd.responses import Done, Status
 from imapd.selected import by_number, by_uid, command, uid_command
 from imapd.sequence import within
 from mailcore.errors import Expunged, Mistake
@@ -49,7 +49,7 @@ def _replace(session: Session, args: Args, places: Sequence[Place]) -> Talk:
         session.request.close()
     yield Status("OK", "Replacement message is there", code)
     session.box.remove(old)
-    return None
+    return Done(code=modseq.code(session))
 
 
 def _before(session: Session, args: Args, octets: int) -> bool:

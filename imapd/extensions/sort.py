@@ -168,13 +168,13 @@ def sort_criteria(session: Session, args: Args) -> Order:
 @command("SORT", numbers=True)
 def sort(session: Session, args: Args) -> Talk:
     """Numbers of the messages that fit, sorted (RFC 5256 §3)."""
-    yield from _sort(session, args, by_uid=False)
+    return (yield from _sort(session, args, by_uid=False))
 
 
 @uid_command("SORT")
 def uid_sort(session: Session, args: Args) -> Talk:
     """UIDs of the messages that fit, sorted (RFC 5256 §3)."""
-    yield from _sort(session, args, by_uid=True)
+    return (yield from _sort(session, args, by_uid=True))
 
 
 def _sort(session: Session, args: Args, by_uid: bool) -> Talk:
@@ -189,4 +189,4 @@ def _sort(session: Session, args: Args, by_uid: bool) -> Talk:
         order.found.sort(order.sorted)
         return order.found
 
-    yield from results.told(session, "SORT", wanted, find)
+    return (yield from results.told(session, "SORT", wanted, find))

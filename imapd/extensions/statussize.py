@@ -7,15 +7,16 @@ from mailcore.store.mailbox import DELETED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mailcore.settings import Settings
     from mailcore.store.mailbox import Mailbox
 
 
-def _size(box: Mailbox) -> int:
+def _size(box: Mailbox, settings: Settings) -> int:
     """All RFC822.SIZEs together."""
     return sum(map(box.octets, box.uids))
 
 
-def _deleted(box: Mailbox) -> int:
+def _deleted(box: Mailbox, settings: Settings) -> int:
     return sum(DELETED in box.flags(uid) for uid in box.uids)
 
 

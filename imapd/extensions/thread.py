@@ -5,7 +5,7 @@ What is here: the commands and the reading; the algorithms are mailcore.message.
 
 from __future__ import annotations
 
-from imapd import results, search
+from imapd import portion, results, search
 from imapd.extensions.sort import base_subject, packed_date, sent
 from imapd.message import kept, limits
 from imapd.responses import Ready
@@ -47,6 +47,7 @@ def _thread(session: Session, args: Args, by_uid: bool) -> Ready:
         raise Refusal("No such thread type", "CANNOT")
     query = search.query(session, args, by_uid)
     found = search.found(search.charset_program(query), session.box, session.settings)
+    portion.count(session, len(found))
     text = _written(session, name, found, by_uid)
     return Ready(b"* THREAD%b%b\r\n" % (b" " if text else b"", text))
 

@@ -28,6 +28,7 @@ from time import monotonic, sleep, time
 
 from mailcore import log
 from mailcore.errors import InUse
+from mailcore.progress import tick
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Locks:
                 self.release()
             if monotonic() >= deadline:
                 raise InUse
+            tick()
             sleep(pause_seconds(tries))
             tries += 1
 

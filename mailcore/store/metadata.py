@@ -54,6 +54,10 @@ class Metadata:
         """Entry names (lower case) and values of one mailbox."""
         return {name: value.encode("latin-1") for name, value in self._read().get(mailbox, {}).items()}
 
+    def everything(self) -> Notes:
+        """The entries of all mailboxes, to be compared with what they were."""
+        return self._read()
+
     def set(self, mailbox: str, values: Mapping[str, bytes | None]) -> None:
         """Note these, all or none; None takes one away.  Raises Refusal when there is too much of it."""
         for value in values.values():

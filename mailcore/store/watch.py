@@ -3,10 +3,11 @@
 What lives here: the one descriptor that wakes IDLE.  What does not: what changed (the
 mailbox's refresh finds out), and polling (the caller's time limit).
 
-Each file is watched itself.  Its directory is watched only while the file does not exist:
-a spool directory sees the deliveries and lock files of every user of the machine, and an
-IDLE that woke for each of them would cost the whole machine.  A file replaced by rename
-tells its old inode (IN_ATTRIB: one link less), and `drain` then looks at the name again.
+Each file is watched itself.  Its directory is watched only while the file does not exist, or
+where somebody asks for what comes and goes there: a spool directory sees the deliveries and lock
+files of every user of the machine, and an IDLE that woke for each of them would cost the whole
+machine.  A file replaced by rename tells its old inode (IN_ATTRIB: one link less), and `drain`
+then looks at the name again.
 
 ctypes is loaded here and nowhere else before a client says IDLE.  Where inotify cannot
 see (another system writes the file: NFS, CIFS, FUSE) or does not exist, `fd` is -1.
@@ -26,15 +27,19 @@ if TYPE_CHECKING:
 IN_MODIFY = 0x002
 IN_ATTRIB = 0x004
 IN_CLOSE_WRITE = 0x008
+IN_MOVED_FROM = 0x040
 IN_MOVED_TO = 0x080
 IN_CREATE = 0x100
+IN_DELETE = 0x200
 IN_DELETE_SELF = 0x400
 IN_MOVE_SELF = 0x800
 IN_Q_OVERFLOW = 0x4000
 IN_IGNORED = 0x8000
+IN_MASK_ADD = 0x20000000  # one inode has one watch, which may be for two reasons
 
 FILE_EVENTS = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF
 DIRECTORY_EVENTS = IN_CREATE | IN_MOVED_TO
+ENTRY_EVENTS = DIRECTORY_EVENTS | IN_MOVED_FROM | IN_DELETE | IN_MOVE_SELF | IN_DELETE_SELF
 
 EVENT = struct.Struct("iIII")
 READ_OCTETS = 65536
@@ -46,18 +51,28 @@ STATFS_OCTETS = 256  # more than the struct of any architecture
 
 
 class _Path:
-    """A path and what of it is watched: the file's inode, or its directory (inode 0)."""
+    """A path and what of it is watched: the file's inode, or its directory (inode 0).
 
-    __slots__ = ("inode", "path", "watch")
+    With `entries` it is a directory, and what comes and goes there matters, lock files apart.
+    """
 
-    def __init__(self, path: str) -> None:
+    __slots__ = ("entries", "inode", "path", "watch")
+
+    def __init__(self, path: str, entries: bool = False) -> None:
         self.path = path
+        self.entries = entries
         self.inode = 0
         self.watch = -1
+
+    def means(self, name: bytes, child: bytes) -> bool:
+        """Whether an event of this watch about `child` is about this path, whose last component is `name`."""
+        return not child or (not child.endswith(b".lock") if self.entries and self.inode else child == name)
 
 
 class Watch:
     """A descriptor that is readable when one of some files changed; -1 when nothing can tell."""
+
+    restless = False  # nothing is to be looked at again before it says so
 
     def __init__(self, paths: Iterable[str] = ()) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -75,15 +90,15 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, paths: Iterable[str]) -> None:
-        """Also watch these files, there or not there yet."""
+    def add(self, paths: Iterable[str], entries: bool = False) -> None:
+        """Also watch these files, there or not there yet; with `entries`, what comes and goes in these directories."""
         for path in paths:
             if self.fd < 0:
                 return
             if self._elsewhere(path):
                 self.close()
                 return
-            entry = _Path(path)
+            entry = _Path(path, entries)
             self._paths.append(entry)
             self._watch(entry)
 
@@ -127,7 +142,7 @@ class Watch:
         ours = lost = False
         for watch, mask, child in told:
             lost = lost or bool(mask & IN_Q_OVERFLOW)
-            ours = ours or (watch == entry.watch and (not child or child == name))
+            ours = ours or (watch == entry.watch and entry.means(name, child))
         if not (ours or lost):
             return False
         if _inode(entry.path) != entry.inode:
@@ -142,7 +157,7 @@ class Watch:
         for _ in range(3):  # the file may come or go while we look
             entry.inode = _inode(entry.path)
             if entry.inode:
-                entry.watch = self._add(entry.path, FILE_EVENTS)
+                entry.watch = self._add(entry.path, ENTRY_EVENTS if entry.entries else FILE_EVENTS)
             else:
                 entry.watch = self._add(os.path.dirname(entry.path) or ".", DIRECTORY_EVENTS)
             if entry.watch >= 0 and _inode(entry.path) == entry.inode:
@@ -153,7 +168,7 @@ class Watch:
             self._libc.inotify_rm_watch(self.fd, before)  # fails when the file is gone: so be it
 
     def _add(self, path: str, events: int) -> int:
-        return int(self._libc.inotify_add_watch(self.fd, os.fsencode(path), ctypes.c_uint32(events)))
+        return int(self._libc.inotify_add_watch(self.fd, os.fsencode(path), ctypes.c_uint32(events | IN_MASK_ADD)))
 
     def _elsewhere(self, path: str) -> bool:
         """Whether `path` lies on a file system whose changes this kernel may not see."""

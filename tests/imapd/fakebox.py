@@ -208,6 +208,7 @@ class FakeSession:
         self.rev2 = False
         self.saved: list[int] = []
         self.contexts = None
+        self.notify = None
 
     def _open(self, name: str, readonly: bool = False) -> FakeBox:
         if name not in self.others:

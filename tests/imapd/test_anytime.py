@@ -14,7 +14,7 @@ BEFORE = b"* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE LOGIN-REF
 TOLD_AFTER = [
     extensions.SPELLED.get(name, lambda _, name=name: name)(Settings())
     for name, (_, when) in extensions.NAMES.items()
-    if when != extensions.BEFORE
+    if when != extensions.BEFORE and extensions.IF.get(name, bool)(Settings())
 ]
 AFTER = b"* CAPABILITY IMAP4rev1 %b\r\n" % " ".join(TOLD_AFTER).encode()
 

@@ -186,7 +186,8 @@ def test_unknown_charset() -> None:
     [
         b"", b" ", b"BOGUS", b"ALL BOGUS", b"()", b"(ALL", b"ALL)", b"NOT", b"OR 1", b"OR", b"FROM", b"HEADER x",
         b"HEADER",
-        b"SINCE", b"SINCE 32-Foo-2026", b"SINCE 1-Nov", b"ON yesterday", b"LARGER", b"LARGER x", b"LARGER 4294967296",
+        b"SINCE", b"SINCE 32-Foo-2026", b"SINCE 1-Nov", b"ON yesterday", b"LARGER", b"LARGER x",
+        b"LARGER 9223372036854775808",
         b"SMALLER -1", b"UID", b"UID x", b"UID 0", b"0", b"1:", b"1,,2", b"ALL  ALL", b"KEYWORD", b"KEYWORD (",
         b"CHARSET",
         b"CHARSET UTF-8", b"CHARSET UTF-8 ", b'SUBJECT "Gr\\', b"MODSEQ", b"RETURN", b"RETURN ()",

@@ -157,3 +157,33 @@ def test_postfix_delivers_into_an_open_session(postfix, imap, fred):
     imap.expunge()
     postfix(fred, "mail-4")
     wait_for(lambda: len(subjects(imap)) == 3 and "mail-4" in subjects(imap), "the fourth", 60)
+
+
+def test_postfix_delivers_while_another_mailbox_is_selected(postfix, imap, fred):
+    """NOTIFY (RFC 5465) tells it to a client that says nothing."""
+    imap.create("other")
+    imap.select("other")
+    imap.xatom("NOTIFY", "SET (selected (MessageNew MessageExpunge)) (inboxes (MessageNew MessageExpunge))")
+    for number in (1, 2):
+        postfix(fred, f"mail-{number}")
+        line = imap.readline()
+        assert line.startswith(f"* STATUS INBOX (MESSAGES {number} UIDNEXT ".encode()), line
+
+
+def test_what_another_session_does_is_told_behind_the_fence(imap, ports, fred):
+    """NOTIFY watches the home directory's list and the notes beside the index, where a session may not write."""
+    imap.xatom("NOTIFY", "SET (personal (MailboxName SubscriptionChange MailboxMetadataChange))")
+    other = imaplib.IMAP4("127.0.0.1", ports[0], timeout=30)
+    other.login(fred.name, PASSWORD)
+    for command, told in (
+        (lambda: other.create("fenced"), b'* LIST (\\NoInferiors \\UnMarked \\HasNoChildren) "/" fenced\r\n'),
+        (lambda: other.subscribe("fenced"), b"\\Subscribed"),
+        (lambda: other.xatom("SETMETADATA", 'fenced (/private/comment "x")'), b"* METADATA fenced /private/comment"),
+        (lambda: other.unsubscribe("fenced"), b'"/" fenced\r\n'),
+        (lambda: other.delete("fenced"), b'* LIST (\\NonExistent) "/" fenced\r\n'),
+    ):
+        command()
+        line = imap.readline()
+        assert told in line, line
+    assert imap.readline() == b"* METADATA fenced /private/comment\r\n"
+    other.logout()

@@ -12,9 +12,9 @@ import time
 import pytest
 
 from mailcore import dialogue as dialogue_module
-from mailcore.dialogue import Dialogue
+from mailcore.dialogue import ASIDE_OCTETS, Dialogue
 from mailcore.errors import Hangup, Silence, Terminated
-from mailcore.wire import Wait, Wire
+from mailcore.wire import Aside, Wait, Wire
 
 
 @pytest.fixture
@@ -278,3 +278,25 @@ def test_files_and_pipes_do(tmp_path):
     os.close(source)
     os.close(target)
     assert (tmp_path / "out").read_bytes() == b"A\r\nB\r\n"
+
+
+def test_speaking_aside(pair):
+    """In the middle of some work, behind what was said before; never so that the client is waited for."""
+    ours, theirs = pair
+
+    def talk():
+        aside = yield Aside()
+        yield b"first "
+        assert aside(b"aside ") is True
+        assert theirs.recv(100) == b"first aside "
+        yield b"x" * ASIDE_OCTETS
+        assert aside(b"aside ") is False
+        yield b"last"
+
+    Dialogue(ours.fileno(), ours.fileno()).converse(talk())
+    assert theirs.recv(10_000, socket.MSG_WAITALL | socket.MSG_DONTWAIT) == b"x" * ASIDE_OCTETS + b"last"
+    ours.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            ours.send(b"x" * 65536)
+    assert Dialogue(ours.fileno(), ours.fileno()).aside(b"aside ") is False

@@ -191,3 +191,25 @@ def test_no_descriptor_is_left(box):
     for _ in range(5):
         Watch([str(box)]).close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_comes_and_goes_in_a_directory(tmp_path):
+    """A watch for entries and one for a missing file are one watch of the kernel: neither loses its events."""
+    directory = tmp_path / "mail"
+    directory.mkdir()
+    with Watch([str(directory / "missing")]) as watch:
+        watch.add([str(directory)], entries=True)
+        watch.add([str(directory / "missing too")])
+        for change in (
+            lambda: (directory / "a").write_bytes(b""),
+            lambda: (directory / "a").rename(directory / "b"),
+            lambda: (directory / "b").unlink(),
+            lambda: (directory / "sub").mkdir(),
+            lambda: (directory / "sub").rename(tmp_path / "sub"),
+        ):
+            change()
+            assert told(watch)
+            told(watch, 0.05)
+        (directory / "a.lock").write_bytes(b"")
+        (directory / "a.lock").unlink()
+        assert silent(watch)

@@ -31,12 +31,12 @@ _LETTERS = {ord("R"): SEEN, ord("O"): OLD, ord("D"): DELETED, ord("F"): FLAGGED,
 # Both are used on a header with a line end put before it, and start with one: re then looks
 # for that octet at the speed of memchr.
 HIDDEN = re.compile(
-    rb"\n(X-IMAPbase|X-IMAP|X-Status|X-Keywords|X-UID|Status)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE
+    rb"\n(X-IMAPbase|X-IMAP|X-Status|X-Keywords|X-UID|Status)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE
 )
 # what other programs write anew when they rewrite a mailbox says nothing about a message's identity
 _PASSING = re.compile(
-    rb"\n(?:X-IMAPbase|X-IMAP|X-Status|X-Keywords|X-UID|Status|Content-Length|Lines|X-Mozilla-[A-Za-z0-9-]*)"
-    rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*",
+    rb"\n(?:X-IMAPbase|X-IMAP|X-Status|X-Keywords|X-UID|Status|Content-Length|Lines|X-Mozilla-[A-Za-z0-9-]*+)"
+    rb"[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+",
     re.IGNORECASE,
 )
 # most headers have no hidden field: find out fast

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from mailcore.progress import tick
 from mailcore.store import files
 from mailcore.store.mailbox import RECENT, Incoming, Mailbox
 
@@ -47,7 +48,8 @@ class Gathered:
         limit = self._settings.text_octets
         messages = []
         held = 0
-        for uid in self._uids:
+        for done, uid in enumerate(self._uids):
+            tick(done, len(self._uids))
             text = box.text(uid)
             flags = box.flags(uid) - {RECENT}
             date = box.internal_date(uid)

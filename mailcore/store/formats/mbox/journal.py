@@ -39,6 +39,7 @@ from zlib import adler32, crc32
 
 from mailcore import log
 from mailcore.errors import DiskError
+from mailcore.progress import tick
 from mailcore.store import files
 
 TYPE_CHECKING = False
@@ -331,6 +332,7 @@ def _written(fd: int, name: str, journal: int, plan: Plan, path: str, new: bool)
         offset = HEADER_OCTETS
         for data in _bytes(fd, plan):
             files.write(journal, data, offset)
+            tick(offset >> 10, max(plan.old_end - plan.first, 0) >> 10)
             total.update(data)
             offset += len(data)
         redo.new_end = plan.first + offset - HEADER_OCTETS

@@ -22,6 +22,7 @@ from zlib import crc32
 
 from mailcore.errors import NotAMailbox
 from mailcore.message.crlf import line_ends
+from mailcore.progress import tick
 from mailcore.store import files
 from mailcore.store.columns import Columns
 from mailcore.store.formats.mbox import block, fromline, plain
@@ -90,10 +91,11 @@ def scan(fd: int, begin: int, end: int, pseudo: bool = True) -> Scan | None:
 class _Source:
     """A window on the file, moved forwards only."""
 
-    __slots__ = ("at", "crlf", "data", "end", "fd", "has_cr")
+    __slots__ = ("at", "begin", "crlf", "data", "end", "fd", "has_cr")
 
     def __init__(self, fd: int, begin: int, end: int) -> None:
         self.fd = fd
+        self.begin = begin
         self.at = begin  # file offset of data[0]
         self.end = end
         self.data = files.read(fd, min(CHUNK_OCTETS, end - begin), begin)
@@ -110,6 +112,8 @@ class _Source:
 
     def forward(self, offset: int) -> None:
         """Forget what is before `offset`, read on."""
+        if offset > self.begin:
+            tick(offset - self.begin >> 10, self.end - self.begin >> 10)
         kept = self.data[offset - self.at :]
         self.at = offset
         if 0 < len(kept) < CHUNK_OCTETS // 4 and self.end - offset >= CHUNK_OCTETS:
