@@ -431,7 +431,8 @@ class Monitor:
         try:
             bundle = self.channel.take_over(account, limits)
             while not bundle.whole:
-                yield Pause(self.channel.fileno(), select.POLLIN, self.deadline)
+                if not (yield Pause(self.channel.fileno(), select.POLLIN, self.deadline)):
+                    raise Trouble("gatekeeper did not end in time")
                 bundle.take(self.channel)
         except EOFError:
             raise Trouble("gatekeeper died") from None

@@ -49,17 +49,20 @@ class Seats:
         for seat in reversed(self._free()):
             if seat.suits(visit) and seat.offer(visit):
                 return
-        self._fork(visit)
+        self._seat_anew(visit)
+
+    def _seat_anew(self, visit: Visit) -> None:
+        try:
+            self._fork(visit)
+        except OSError as error:
+            log.error(f"no process for a session: {error.strerror}")
+        finally:
+            visit.close()
 
     def _fork(self, visit: Visit) -> None:
         house = self._house
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
-        try:
-            pid = monitor.fork()
-        except OSError as error:
-            log.error(f"fork: {error.strerror}")
-            ours.close()
-            return visit.close()
+        pid = monitor.fork()
         if pid == 0:
             try:
                 house.leave((visit.fd, theirs.fileno(), *visit.slots))
@@ -67,10 +70,9 @@ class Seats:
             finally:
                 os._exit(1)
         theirs.close()
-        visit.close()
         seat = standby.Seat(ours, os.pidfd_open(pid), visit)
         self._all.add(seat)
-        return house.expect(ours.fileno(), select.EPOLLIN, lambda _: self._hear(seat))
+        house.expect(ours.fileno(), select.EPOLLIN, lambda _: self._hear(seat))
 
     def _hear(self, seat: Seat) -> None:
         """A session is free, takes its next client or does not, or has ended."""
@@ -85,7 +87,7 @@ class Seats:
         else:
             self._dismiss(seat)
             if offered is not None:
-                self._fork(offered)
+                self._seat_anew(offered)
 
     def due(self) -> list[tuple[float, Seat]]:
         """Until when the free ones stay: one of each user for session_keep_seconds, others for SPARE_SECONDS."""

@@ -299,13 +299,20 @@ def test_no_forged_frame_opens_a_session(open_stage, monkeypatch, frames):
     assert not any("LOG_INFO Login " in line or "\n" in line for line in stage.lines())
 
 
-def test_a_gatekeeper_that_stays_is_ended(open_stage, monkeypatch, settings):
+@pytest.mark.parametrize("frames", [[], [RIGHT, ENTRY[0]]])
+def test_a_gatekeeper_that_stays_is_ended(open_stage, monkeypatch, settings, frames):
+    """With nothing said, or in the middle of its last word: a listener would wait for it with everybody."""
     from mailcore.login import monitor
+
+    def keep(service, settings, peer, in_fd, out_fd, monitor, parent, seconds):
+        for frame in frames:
+            monitor._sock.send(frame)
+        time.sleep(60)
 
     monkeypatch.setattr(monitor, "GRACE_SECONDS", 0)
     monkeypatch.setattr(monitor, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(gatekeeper, "keep", lambda *arguments: time.sleep(60))
-    settings.login_timeout_seconds = 0.1
+    monkeypatch.setattr(gatekeeper, "keep", keep)
+    settings.login_timeout_seconds = 1
     stage = open_stage()
     stage.say(b"WHAT")
     assert stage.hear() == b"HELLO" and stage.hear() == b""
