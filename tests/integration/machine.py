@@ -5,6 +5,7 @@ Everything is on loopback, on ports that are free, in directories of the test, a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -79,6 +80,13 @@ class Daemon:
         except BaseException:
             self.stop()
             raise
+
+    def stop_all(self) -> None:
+        """Stop what it has started, too."""
+        for pid in children(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, signal.SIGTERM)
+        self.stop()
 
     def stop(self) -> None:
         self.process.terminate()

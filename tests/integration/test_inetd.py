@@ -30,11 +30,7 @@ def inetd(tmp_path, fred):
     daemon = Daemon(program, "-i", str(tmp_path / "inetd.conf"), ports=tuple(ports))
     daemon.ports = ports
     yield daemon
-    for pid in children(daemon.process.pid):
-        import os
-
-        os.kill(pid, 15)
-    daemon.stop()
+    daemon.stop_all()
 
 
 @pytest.mark.parametrize("which", [0, 2])

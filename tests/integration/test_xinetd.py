@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import imaplib
-import os
 import poplib
 
 import pytest
 
-from tests.integration.machine import PASSWORD, Daemon, children, free_port, launcher, need
+from tests.integration.machine import PASSWORD, Daemon, free_port, launcher, need
 
 SERVICE = """service mctest_{name}
 {{
@@ -41,9 +40,7 @@ def xinetd(tmp_path, fred):
         program, "-dontfork", "-f", str(conf), "-pidfile", str(tmp_path / "pid"), ports=tuple(ports.values())
     )
     yield ports
-    for pid in children(daemon.process.pid):
-        os.kill(pid, 15)
-    daemon.stop()
+    daemon.stop_all()
 
 
 @pytest.mark.parametrize("wait", ["no", "yes"])
