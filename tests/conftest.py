@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,11 @@ def need_root() -> None:
 def ground(tmp_path: Path) -> Ground:
     """A home and a spool for one user."""
     return Ground(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def signals_get_through():
+    """A test that leaves one blocked would block it in all that later tests start."""
+    yield
+    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    assert not blocked, f"left blocked: {sorted(blocked)}"

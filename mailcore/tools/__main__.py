@@ -16,7 +16,7 @@ from mailcore import VERSION
 WORDS = {
     "cert": "Make the servers' key and certificate (imapd.pem, ipop3d.pem).",
     "demo": "Serve a few messages over IMAP and POP3 on this machine, until Ctrl-C.",
-    "index": "Show, verify or rebuild the index of a user.",
+    "index": "Show, verify or rebuild the index of a user, or put mail into the text index.",
     "poppassd": "Let people change their passwords (port 106, from a super-server).",
     "secret": "Add, change, remove and list secrets of users.",
     "undelete": "Put expunged messages back, where expunged_days keeps them.",
