@@ -126,7 +126,7 @@ def test_alpine_changes_what_a_session_has_open(mlock, fred, session):
     assert session.say(b"STORE 2 +FLAGS (Work)")[0] == b"OK"
     alpine = Alpine(fred)
     try:
-        shown = alpine.until(b"opened with 4 messages")
+        shown = alpine.until(b"Message 1 of 4")
         assert b"vulnerable" not in shown
         alpine.type(b"d", b"1 marked for deletion")
         alpine.type(b"*", b"Answ")
