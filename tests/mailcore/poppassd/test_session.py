@@ -157,7 +157,7 @@ def test_a_file_of_secrets_that_others_can_read_is_not_asked(open_stage, setting
 
 def test_a_gatekeeper_that_was_taken_over_comes_in_by_no_question(open_stage, settings, tmp_path, monkeypatch):
     """Also with the right password, which opens sessions elsewhere."""
-    def keep(service, settings, peer, in_fd, out_fd, monitor, parent):
+    def keep(service, settings, peer, in_fd, out_fd, monitor, parent, seconds):
         try:
             for kind, fields in (("password", (b"fred", CANARY.encode())), ("change", (b"fred", CANARY.encode(), NEW))):
                 os.write(out_fd, b"right\r\n" if monitor.ask(Question(kind, fields)).right else b"wrong\r\n")
@@ -168,6 +168,8 @@ def test_a_gatekeeper_that_was_taken_over_comes_in_by_no_question(open_stage, se
 
     monkeypatch.setattr(gatekeeper, "keep", keep)
     stage = open_stage()
+    stage.hear()
+    stage.say(b"WHAT")
     assert [stage.hear() for _ in range(3)] == [b"right", b"right", b""]
     assert stage.wait() == 1
     assert any(line.startswith("LOG_ALERT gatekeeper: not a frame") for line in stage.lines())
