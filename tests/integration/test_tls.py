@@ -384,7 +384,7 @@ def bare(tmp_path):
 def test_without_a_certificate(bare, syslog, tmp_path):
     client = Line(bare())
     assert "STARTTLS" not in client.hear()
-    assert client.ask("a STARTTLS") == "a NO Server certificate not installed"
+    assert client.ask("a STARTTLS") == "a NO [CONTACTADMIN] Server certificate not installed"
     client.close()
     client = Line(bare("--tls"))
     assert client.hear() == ""

@@ -233,8 +233,10 @@ def test_a_signal_between_the_look_and_the_wait_is_not_missed(pair, handlers, mo
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
             os.write(signal.set_wakeup_fd(-1), b"\x0f")  # what the C handler does at once
             ready = self._poll.poll(milliseconds)
-            os.kill(os.getpid(), signal.SIGTERM)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # the Python handler runs here
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)  # another thread may take it
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # the Python handler runs here, at the latest
             return ready
 
     monkeypatch.setattr(select, "poll", Late)
