@@ -236,7 +236,7 @@ def test_a_signal_between_the_look_and_the_wait_is_not_missed(pair, handlers, mo
             try:
                 os.kill(os.getpid(), signal.SIGTERM)  # another thread may take it
             finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # the Python handler runs here, at the latest
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # the Python handler runs here
             return ready
 
     monkeypatch.setattr(select, "poll", Late)

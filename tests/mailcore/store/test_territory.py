@@ -168,7 +168,7 @@ def test_what_fails_there_fails_here(tmp_path, helper):
 
 
 def test_a_steward_that_is_gone_is_an_error(steward, tmp_path):
-    (child,) = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    *_, child = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     os.kill(int(child), signal.SIGKILL)
     while Path(f"/proc/{child}/stat").read_text().split()[2] != "Z":
         time.sleep(0.01)
@@ -203,7 +203,7 @@ def test_the_steward_holds_no_descriptor_of_the_session(tmp_path, helper):
     os.close(into)
     assert os.read(out, 1) == b""  # ours was the last end
     steward._ask(b"?")  # it has begun
-    (child,) = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    *_, child = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     held = {os.readlink(f"/proc/{child}/fd/{fd}") for fd in os.listdir(f"/proc/{child}/fd")}
     assert len(held) == 2
     assert "/dev/null" in held
