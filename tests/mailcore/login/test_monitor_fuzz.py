@@ -15,6 +15,7 @@ from mailcore.login import channel, gatekeeper, monitor
 from mailcore.login.accounts import Account, Peer
 from mailcore.login.channel import Forged, Verdict, pack
 from mailcore.settings import Settings
+from tests.mailcore.login.oracle import driven
 from tests.mailcore.login.parrot import SERVICE
 from tests.mailcore.login.stage import Stage
 
@@ -60,17 +61,6 @@ def watched(monkeypatch):
         monkeypatch.setattr(log, level, lines.append)
     watched.lines = lines
     return watched
-
-
-def driven(steps):
-    """What a monitor comes to; all it waits for is there, or will never be."""
-    reply = None
-    try:
-        while True:
-            steps.send(reply)
-            reply = True
-    except StopIteration as end:
-        return end.value
 
 
 def answered(watched, *frames: bytes) -> str:

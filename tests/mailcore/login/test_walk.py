@@ -33,7 +33,7 @@ from mailcore.login.monitor import Monitor, Trouble
 from mailcore.poppassd import session as poppassd
 from mailcore.settings import Settings
 from tests.mailcore.login import client
-from tests.mailcore.login.oracle import BINDINGS, Door, Oracle, b64, challenge
+from tests.mailcore.login.oracle import BINDINGS, Door, Oracle, b64, challenge, driven
 
 POPPASSD = poppassd.SERVICE
 UID = os.getuid() or 54321
@@ -309,17 +309,6 @@ def test_every_word_in_every_state(world, settings, monkeypatch):
 # --- the walk through what a gatekeeper may say -----------------------------------------------------
 
 CLOSING = b"c=biws,r=nonce" + NONCE
-
-
-def driven(steps):
-    """What a monitor comes to; all it waits for is there, or will never be."""
-    reply = None
-    try:
-        while True:
-            steps.send(reply)
-            reply = True
-    except StopIteration as end:
-        return end.value
 
 
 class Watched(Monitor):
