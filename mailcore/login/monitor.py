@@ -1,6 +1,6 @@
 """MONITOR: one connection whole, from the greeting to the end of the session.
 
-It forks the GATEKEEPER at once and then only answers questions; it never reads from the
+It forks the GATEKEEPER when the client has spoken and then only answers questions; it never reads from the
 client and never has a password in its memory: each question is read by a CHECKER, forked
 for it.  After the right password it takes the gatekeeper's entry, becomes the user and is
 the SESSION.  Not root, it does the same without the change of user.
@@ -9,8 +9,7 @@ the SESSION.  Not root, it does the same without the change of user.
 A process for one connection drives one (`serve`); a listener drives those of all its connections,
 and the sessions are forks of its own.
 
-The monitor is what is left of root: everything here and in channel.py, checker.py,
-privileges.py, pam.py and passwords.py runs as root, nothing else does.
+This runs as root; DESIGN.md section 1 lists what else does.
 """
 
 from __future__ import annotations
