@@ -9,6 +9,7 @@ import contextlib
 import os
 import pty
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from tests.playground import MODULES, interpreter, tree
 
 PASSWORD = "Kanarienvogel-42"
 SECONDS = 20
+INDEX_HOME = Path("/var/lib/mailcore")
 
 
 class User:
@@ -42,6 +44,7 @@ class User:
     def remove(self) -> None:
         subprocess.run([need("userdel"), "--remove", "--force", self.name], capture_output=True, check=False)
         self.inbox.unlink(missing_ok=True)
+        shutil.rmtree(INDEX_HOME / self.name, ignore_errors=True)  # a user of that name may come back with another uid
 
 
 def run(*command: str, text: str = "") -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.machine import (
+    INDEX_HOME,
     PASSWORD,
     Daemon,
     Line,
@@ -355,18 +356,17 @@ def test_deliveries_and_folders_work_behind_the_fence(line, fred):
 
 
 def test_an_index_directory_is_made_for_the_user(line, fred):
-    index = Path("/var/lib/mailcore")
-    made = not index.exists()
-    index.mkdir(exist_ok=True)
+    made = not INDEX_HOME.exists()
+    INDEX_HOME.mkdir(exist_ok=True)
     try:
         log_in(line, fred)
         wait_until_fenced(line)
         if line.imap:
             line.say("d SELECT INBOX")
             line.until("d")
-        found = (index / fred.name).stat()
+        found = (INDEX_HOME / fred.name).stat()
         assert (found.st_uid, found.st_mode & 0o777) == (fred.uid, 0o700)
     finally:
-        shutil.rmtree(index / fred.name, ignore_errors=True)
+        shutil.rmtree(INDEX_HOME / fred.name, ignore_errors=True)
         if made:
-            index.rmdir()
+            INDEX_HOME.rmdir()
