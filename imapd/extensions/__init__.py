@@ -61,6 +61,7 @@ NAMES = {
     "OBJECTID": ("objectid", AFTER),  # RFC 8474
     "SAVEDATE": ("savedate", AFTER),  # RFC 8514
     "UIDONLY": ("uidonly", AFTER),  # RFC 9586
+    "UIDBATCHES": ("uidbatches", AFTER),  # RFC 10022
     "MESSAGELIMIT": ("messagelimit", AFTER),  # RFC 9738
     "ESEARCH": ("esearch", AFTER),  # RFC 4731
     "SEARCHRES": ("searchres", AFTER),  # RFC 5182
