@@ -150,25 +150,20 @@ class Server:
 
 
 class Warm(Server):
-    """Ours with --listen; TLS where this version has it."""
+    """Ours with --listen, a process for IMAP and one for POP3."""
 
     def __init__(self, name: str, scratch: Path, programs: Path, certificates: Path) -> None:
         super().__init__(name, scratch)
-        from mailcore.settings import TABLE
-
         given = [
             f"passwd_file={self.accounts}", f"mail_location={self.location}", f"index_directory={self.place}/index/%u",
             f"gatekeeper_root={scratch}/nothing", "login_delay_seconds=0", f"run_directory={scratch}/run-{name}",
             "text_index_step_octets=99999999999",  # one search fills the text index, where there is one
+            f"tls_directory={certificates}",
         ]  # fmt: skip
         words = [word for option in given for word in ("-o", option)]
-        tls = ["--tls", "-o", f"tls_directory={certificates}"] if "tls" in TABLE else []
         for protocol, program in (("imap", "imapd"), ("pop3", "ipop3d")):
-            self.run(f"{programs}/{program}", "--listen", f"{HOST}:{self.ports[protocol]}", *words)
-            if tls:
-                self.run(f"{programs}/{program}", "--listen", f"{HOST}:{self.ports[protocol + 's']}", *words, *tls)
-            else:
-                del self.ports[protocol + "s"]
+            clear, sealed = (f"{HOST}:{self.ports[name]}" for name in (protocol, f"{protocol}s"))
+            self.run(f"{programs}/{program}", "--listen", clear, "--listen-tls", sealed, *words)
 
 
 class Cold(Server):

@@ -41,7 +41,10 @@ def _command(service: Any) -> Any:
 
     kind = {"imap": "IMAP4", "pop3": "POP3", "poppassd": "Change-password"}[service.name]
     options: list[click.Parameter] = [
-        click.Option(["--listen"], metavar="HOST:PORT", help="Be the listener ([::1]:1143 for IPv6)."),
+        click.Option(
+            ["--listen"], metavar="HOST:PORT", multiple=True, help="Be the listener ([::1]:1143 for IPv6); any number."
+        ),
+        click.Option(["--listen-tls"], metavar="HOST:PORT", multiple=True, help="The same, with TLS at once."),
         click.Option(["--tls"], is_flag=True, help="Speak TLS at once."),
         click.Option(["--passwd-file"], metavar="FILE", help="Accounts user:hash:uid:gid::home from FILE, not PAM."),
         click.Option(["--mail-location"], metavar="SPEC", help="Where mail is: mbox:~/mail:INBOX=/var/mail/%u"),
@@ -60,7 +63,8 @@ def _command(service: Any) -> Any:
 
 def _start(
     service: Any,
-    listen: str | None,
+    listen: tuple[str, ...],
+    listen_tls: tuple[str, ...],
     tls: bool,
     passwd_file: str | None,
     mail_location: str | None,
@@ -74,17 +78,17 @@ def _start(
     given += ["tls=true"] if tls else []
     given += [f"passwd_file={passwd_file}"] if passwd_file is not None else []
     given += [f"mail_location={mail_location}"] if mail_location is not None else []
-    if listen is None:
-        return arrival.arrive(service, given)
-    return _listen(service, listen, given)
+    if listen or listen_tls:
+        return _listen(service, listen, listen_tls, given)
+    return arrival.arrive(service, given)
 
 
-def _listen(service: Any, address: str, given: list[str]) -> int:
+def _listen(service: Any, addresses: tuple[str, ...], sealed: tuple[str, ...], given: list[str]) -> int:
     from mailcore.login import access, listener, sockets
 
     try:
         access.check(settings.load(given))
-        listener.listen(service, given, address)
+        listener.listen(service, given, addresses, sealed)
     except (BadSetting, sockets.BadAddress) as error:
         return _complain(service, str(error))
 

@@ -98,6 +98,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "trusted_networks": ("", "front ends that tell the client's address by IMAP ID or POP3 XCLIENT"),
     # TLS
     "tls": (False, "speak TLS at once, whatever the port"),
+    "tls_ports": ("", "ports that speak TLS at once, beside those of imaps and pop3s: 2993 3993"),
     "tls_directory": ("", "imapd.pem, ipop3d.pem and their kin lie here; empty: the four usual places"),
     "tls_certificate": ("", "this certificate file, and no search for another"),
     "tls_key": ("", "the key of tls_certificate; empty: in private/ beside it, or in the same file"),

@@ -33,6 +33,16 @@ def is_socket(fd: int) -> bool:
         return False
 
 
+def lent_sockets() -> list[int]:
+    """The listening sockets of a super-server: stdin, or those that systemd tells us of (sd_listen_fds(3))."""
+    if is_listening(0):
+        return [0]
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = os.environ.get("LISTEN_FDS", "")
+    return [fd for fd in range(3, 3 + int(count if count.isdecimal() else 0)) if is_listening(fd)]
+
+
 def is_listening(fd: int) -> bool:
     """A socket that waits for connections, as inetd's `wait` and systemd's Accept=no hand over."""
     if not is_socket(fd):

@@ -1,6 +1,6 @@
 """What the doors do first: see what stdin is, and be that.
 
-A listening socket makes us the listener (inetd `wait`, systemd Accept=no), a connected one
+Listening sockets make us the listener (inetd `wait`, systemd Accept=no), a connected one
 serves that connection, a pipe, a file or a terminal is local use.
 """
 
@@ -30,10 +30,11 @@ def arrive(service: Any, options: Iterable[str] = ()) -> int:
         access.check(in_force)
     except BadSetting as error:
         return _refuse(service, str(error))
-    if access.is_listening(0):
+    fds = access.lent_sockets()
+    if fds:
         from mailcore.login import listener
 
-        return listener.adopt(service, in_force, 0, options)
+        return listener.adopt(service, in_force, fds, options)
     return monitor.serve(service, in_force, access.peer_of(0))
 
 

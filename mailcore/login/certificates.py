@@ -31,7 +31,7 @@ def at_once(service: Any, settings: Settings, port: int) -> bool:
     """TLS from the first octet: by settings, by the port's name in services(5), or by our own name (UW)."""
     if service.name not in PORTS:
         return False
-    if settings.tls:
+    if settings.tls or str(port) in settings.tls_ports.split():
         return True
     clear, sealed, names = PORTS[service.name]
     if port == clear:

@@ -2,8 +2,8 @@
 
 A listener's monitors must not have a key in their memory, since they become sessions; loading
 OpenSSL and the key anew for each connection would cost more than all the rest, and its tickets
-would be good for nothing.  So the listener forks this process, which loads once; a monitor
-sends it the descriptors of a connection, and its fork is the gatekeeper.  It reads no client.
+would be good for nothing.  So the listener forks this process when TLS is first wanted (`Post`); it loads once,
+a monitor sends it the descriptors of a connection, and its fork is the gatekeeper.  It reads no client.
 
 It asks for as little as it can: one frame with four descriptors in, and out of the new
 gatekeeper one frame with a pidfd, by which the monitor can end what is not its own child.
@@ -18,10 +18,11 @@ import select
 from time import monotonic
 
 from mailcore import log
-from mailcore.login import certificates, channel, parcel, privileges
+from mailcore.login import certificates, channel, parcel, privileges, renewal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from mailcore.login.accounts import Peer
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 REQUEST_OCTETS = 4096
 START_SECONDS = 10  # to fork on a busy machine; later than that something is broken
 LOWEST = 10  # descriptors above those that a gatekeeper's get
+MOST_DESCRIPTORS = 65536
 
 
 class Keykeeper:
@@ -56,17 +58,79 @@ class Keykeeper:
         parcel.send(self.sock, parcel.packed([b"%d" % seconds, *parcel.facts(peer)]), fds)
 
 
-def start(service: Any, settings: Settings) -> Keykeeper | None:
-    """Fork the process; None where there is no certificate (for the usual address)."""
-    if not certificates.find(service.program, settings):
-        return None
+class Post:
+    """The keykeeper's place in a listener; nobody holds it until TLS is first wanted."""
+
+    __slots__ = ("_service", "_settings", "_holder", "_rehearsal", "_useless")
+
+    def __init__(self, service: Any, settings: Settings) -> None:
+        self._service = service
+        self._settings = settings
+        self._holder: Keykeeper | None = None
+        self._rehearsal = 0  # the pid of who sees whether the keys can be loaded
+        self._useless = False  # they cannot: monitors do without a keykeeper
+
+    def rehearse(self) -> None:
+        """Have a process load the keys once, so that the log tells now what is wrong with them."""
+        self._useless = False
+        if self._has_certificate():
+            self._rehearsal = _fork(lambda: _load(self._service, self._settings))
+
+    def can_be_filled(self) -> bool:
+        return not self._useless and (self._holder is not None or self._has_certificate())
+
+    def _has_certificate(self) -> bool:
+        """For the usual address."""
+        return bool(certificates.find(self._service.program, self._settings))
+
+    def holder(self) -> Keykeeper | None:
+        """Who holds it, from now on at least; None where the keys are of no use."""
+        if self._holder is None and self.can_be_filled():
+            self._holder = start(self._service, self._settings)
+        return self._holder
+
+    def note_end(self, pid: int, status: int) -> None:
+        """A child of the listener has ended; the log line of one that could not load its keys says why."""
+        if pid == self._rehearsal:
+            self._rehearsal, self._useless = 0, status != 0
+        elif self._holder is not None and pid == self._holder.pid:
+            self.vacate()
+            self._useless = True
+
+    def renew(self) -> None:
+        """Have the certificates read again, by whoever holds it."""
+        if self._holder is None:
+            self.rehearse()
+        else:
+            self._holder.renew()
+
+    def vacate(self) -> int:
+        """It ends when the last monitor has gone; its pid, 0 if nobody was there."""
+        holder, self._holder = self._holder, None
+        if holder is None:
+            return 0
+        holder.close()
+        return holder.pid
+
+
+def start(service: Any, settings: Settings) -> Keykeeper:
+    """Fork the process."""
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
-    pid = os.fork()
-    if pid == 0:
-        ours.close()
-        _run(service, settings, theirs)
+    pid = _fork(lambda: _serve(service, settings, theirs))
     theirs.close()
     return Keykeeper(ours, pid)
+
+
+def _fork(work: Callable[[], None]) -> int:
+    """The pid of a process of the keykeeper's kind, which does this and ends; a signal finds it with its handlers."""
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, renewal.SIGNALS)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _run(work)
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+    return pid
 
 
 def pidfd_of(ours: Channel) -> int:
@@ -88,21 +152,26 @@ def pidfd_of(ours: Channel) -> int:
 # --- the process itself --------------------------------------------------------------------
 
 
-def _run(service: Any, settings: Settings, sock: _socket.socket) -> NoReturn:
+def _run(work: Callable[[], None]) -> NoReturn:
     status = 1
     try:
         privileges.keep_secrets()
-        fd = os.dup2(sock.detach(), LOWEST)
-        os.closerange(3, LOWEST)
-        os.closerange(LOWEST + 1, 4096)
-        log.close_log()
-        log.open_log(service.program)
-        _serve(service, settings, _socket.socket(fileno=fd), _hang_bell())
+        work()
         status = 0
     except BaseException as error:
         log.error(str(error) if type(error).__name__ == "Unusable" else f"keykeeper: {log.where(error)}")
     finally:
         os._exit(status)
+
+
+def _keep_only(service: Any, *fds: int) -> None:
+    """Of the listener's descriptors these, from LOWEST on, and a line to the log of our own."""
+    log.close_log()
+    for place, fd in enumerate(fds, LOWEST):
+        os.dup2(fd, place)
+    os.closerange(3, LOWEST)
+    os.closerange(LOWEST + len(fds), MOST_DESCRIPTORS)
+    log.open_log(service.program)
 
 
 def _hang_bell() -> int:
@@ -113,12 +182,24 @@ def _hang_bell() -> int:
     _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)  # the kernel reaps
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, renewal.SIGNALS)
     return bell
 
 
-def _serve(service: Any, settings: Settings, sock: _socket.socket, bell: int) -> None:
+def _load(service: Any, settings: Settings) -> None:
+    """Only see whether it can be done."""
+    _keep_only(service)
+    from mailcore.login import tls
+
+    tls.Keys(service, settings)
+
+
+def _serve(service: Any, settings: Settings, theirs: _socket.socket) -> None:
     """Until the listener and all its monitors are gone."""
     import gc
+
+    _keep_only(service, theirs.detach())
+    sock, bell = _socket.socket(fileno=LOWEST), _hang_bell()
 
     from mailcore.login import sealed, tls  # noqa: F401
 

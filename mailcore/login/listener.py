@@ -52,25 +52,29 @@ AT_ONCE = 32  # connections accepted before others have their turn
 DESCRIPTORS_EACH, SPARE_DESCRIPTORS, MOST_DESCRIPTORS = 8, 64, 65536
 
 
-def listen(service: Any, given: Sequence[str], address: str) -> NoReturn:
-    """Listen on `HOST:PORT` until a signal comes, with the settings `given` (`name=value`)."""
-    socks = sockets.open_sockets(address)
-    for sock in socks:
+def listen(service: Any, given: Sequence[str], addresses: Sequence[str], sealed: Sequence[str] = ()) -> NoReturn:
+    """Listen on each `HOST:PORT` until a signal comes, with the settings `given`; TLS at once on those of `sealed`."""
+    clear = [sock for address in addresses for sock in sockets.open_sockets(address)]
+    under_tls = [sock for address in sealed for sock in sockets.open_sockets(address)]
+    for sock in clear + under_tls:
         host, port = sock.getsockname()[:2]
         print(f"{service.program}: listening on {f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    renewal.start_over(address, [sock.fileno() for sock in socks], given)
+    if under_tls:
+        ports = {str(sock.getsockname()[1]) for sock in under_tls}
+        given = [*given, f"tls_ports={' '.join([*sorted(ports), load(given).tls_ports])}"]
+    renewal.start_over(",".join([*addresses, *sealed]), [sock.fileno() for sock in clear + under_tls], given)
 
 
-def adopt(service: Any, settings: Settings, fd: int, given: Sequence[str]) -> int:
-    """Serve the listening socket that a super-server gave us, and give it back when nobody calls."""
-    sock = _socket.socket(fileno=os.dup(fd))
+def adopt(service: Any, settings: Settings, fds: Sequence[int], given: Sequence[str]) -> int:
+    """Serve the listening sockets that a super-server gave us, and give them back when nobody calls."""
+    socks = [_socket.socket(fileno=os.dup(fd)) for fd in fds]
     null = os.open("/dev/null", os.O_RDWR)
-    for number in {0, 1, fd}:
+    for number in {0, 1, *fds}:
         os.dup2(null, number)
     os.close(null)
     if given:  # a command line was read
-        renewal.start_over(renewal.LENT, [sock.fileno()], given)
-    return Listener(service, settings, [sock]).run()
+        renewal.start_over(renewal.LENT, [sock.fileno() for sock in socks], given)
+    return Listener(service, settings, socks).run()
 
 
 def resume(service: Any, words: Sequence[str]) -> int:
@@ -163,14 +167,14 @@ class Listener:
         self.renewing = False
         self.trial = 0  # the pid of the new program that is tried out
         self.heir = False  # another one has our sockets: we stay only for those who are here
-        self.keykeeper: keykeeper.Keykeeper | None = None
+        self.post = keykeeper.Post(service, settings)
         self.called = monotonic()
 
     def run(self) -> int:
         """Serve until a signal, or until nobody called for a while."""
         log.open_log(self.service.program)
         self._prepare()
-        self.keykeeper = keykeeper.start(self.service, self.settings)
+        self.post.rehearse()
         self.pid = os.getpid()
         self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self.poll = select.epoll()
@@ -238,8 +242,7 @@ class Listener:
         if status == 0:
             return self._replace()
         log.error("HUP: the program does not start with its settings as they are now; the old one goes on")
-        if self.keykeeper is not None:
-            self.keykeeper.renew()
+        self.post.renew()
         return None
 
     def _replace(self) -> None:
@@ -323,9 +326,7 @@ class Listener:
             if not pid:
                 return
             self.apart.discard(pid)
-            if self.keykeeper is not None and pid == self.keykeeper.pid:
-                self.keykeeper.close()  # its log line says why; monitors do without it
-                self.keykeeper = None
+            self.post.note_end(pid, status)
             if pid == self.trial:
                 self._judge_trial(status)
 
@@ -367,7 +368,7 @@ class Listener:
         except Exception as error:
             tenancy.sorry(self.service, error, connection)
             return os.close(connection)
-        if caller is not None and caller.peer.secure and self.keykeeper is None:
+        if caller is not None and caller.peer.secure and not self.post.can_be_filled():
             self._attend(self.room.let_go(connection))  # there may be no certificate: that is said at once
         elif caller is not None:
             self.expect(connection, select.EPOLLIN | select.EPOLLRDHUP, self._wake)
@@ -386,24 +387,25 @@ class Listener:
 
     def _serve_apart(self, connection: int) -> None:
         """A monitor with a process of its own, for whom the listener would have to wait."""
+        keeper = self.post.holder()  # it cannot be asked for one later
         try:
             pid = monitor.fork()
         except OSError as error:
             log.error(f"fork: {error.strerror}")
             return os.close(connection)
         if pid == 0:
-            self._serve(connection)
+            self._serve(connection, keeper)
         self.apart.add(pid)
         return os.close(connection)
 
-    def _serve(self, connection: int) -> NoReturn:
+    def _serve(self, connection: int, keeper: keykeeper.Keykeeper | None) -> NoReturn:
         """The child: the connection takes the place of stdin and stdout."""
         status = 1
         try:
             os.dup2(connection, 0)
             os.dup2(connection, 1)
-            self.leave((self.keykeeper.sock.fileno(),) if self.keykeeper else ())
-            status = monitor.serve(self.service, self.settings, access.peer_of(0), keykeeper=self.keykeeper)
+            self.leave((keeper.sock.fileno(),) if keeper else ())
+            status = monitor.serve(self.service, self.settings, access.peer_of(0), keykeeper=keeper)
         finally:
             os._exit(status)
 
@@ -429,7 +431,7 @@ class Listener:
     def _attend(self, caller: waiting.Caller) -> None:
         """Begin its monitor."""
         fd = caller.fd
-        whose = monitor.Monitor(self.service, self.settings, caller.peer, (fd, fd), self.keykeeper, self)
+        whose = monitor.Monitor(self.service, self.settings, caller.peer, (fd, fd), house=self)
         whose.slots, whose.received = caller.slots, True
         whose.deadline -= monotonic() - caller.since
         call = Call(whose, fd)
@@ -467,11 +469,9 @@ class Listener:
         """No more connections; those there are end in order, or at least."""
         for sock in self.socks.values():
             sock.close()
-        if self.keykeeper is not None:
-            self.keykeeper.close()  # so it ends when the last monitor has gone
-            if not self.heir:
-                self.apart.add(self.keykeeper.pid)
-            self.keykeeper = None
+        keeper = self.post.vacate()  # so it ends when the last monitor has gone
+        if keeper and not self.heir:
+            self.apart.add(keeper)
         self.seats.keep_nobody()
         if self.ending is not None:
             self._tell_all(self.ending)

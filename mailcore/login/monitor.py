@@ -301,10 +301,11 @@ class Monitor:
                 self.gatekeeper_fd = keykeeper.pidfd_of(self.channel)
 
     def _ask_keykeeper(self, fds: tuple[int, int, int, int], seconds: float) -> bool:
-        if self.keykeeper is None:
-            return False
         try:
-            self.keykeeper.ask(self.peer, seconds, fds)
+            keeper = self.keykeeper if self.house is None else self.house.post.holder()
+            if keeper is None:
+                return False
+            keeper.ask(self.peer, seconds, fds)
         except OSError:
             return False  # it could not load the certificate, or is gone: do without
         return True

@@ -91,6 +91,20 @@ def test_activation(tmp_path, fred, server, accept):
         daemon.stop()
 
 
+def test_several_sockets(tmp_path, fred):
+    """As imapd.socket hands them over."""
+    need_root()
+    ports = (free_port(), free_port())
+    program = launcher(tmp_path / "imapd", "imapd")
+    listening = [f"--listen=127.0.0.1:{port}" for port in ports]
+    daemon = Daemon(need("systemd-socket-activate"), *listening, str(program), ports=ports)
+    try:
+        for port in (*ports, *ports):
+            one_session("imapd", port, fred)
+    finally:
+        daemon.stop()
+
+
 def one_session(server: str, port: int, fred) -> None:
     line = Line(port)
     if server == "imapd":

@@ -52,9 +52,17 @@ class Servers:
             self.daemons = [Daemon(need("inetd"), "-i", str(conf), ports=ports)]
         else:
             self.daemons = [
-                Daemon(str(program), "--listen", f"{HOST}:{port}", *words, ports=(port,))
-                for port, program, words in lines
+                self.listener(path / name, *ports, *options)
+                for name, *ports in (("imapd", self.imap, self.imaps), ("ipop3d", self.pop3, self.pop3s))
             ]
+
+    @staticmethod
+    def listener(program: Path, clear: int, sealed: int, *words: str) -> Daemon:
+        """One process for both ports."""
+        return Daemon(
+            str(program), "--listen", f"{HOST}:{clear}", "--listen-tls", f"{HOST}:{sealed}", *words,
+            ports=(clear, sealed),
+        )  # fmt: skip
 
     def family(self) -> set[int]:
         """All processes below ours."""

@@ -152,3 +152,18 @@ def test_no_header_comes_behind_starttls():
     peer = Peer("socket", "10.0.0.1")
     peer.greeted = True
     assert not access.is_proxy(Settings(proxy_networks="10.0.0.1"), peer)
+
+
+def test_the_sockets_that_systemd_lends(monkeypatch):
+    """LISTEN_FDS counts for the process it is meant for, and only what listens is a listener's."""
+    seen = []
+    monkeypatch.setattr(access, "is_listening", lambda fd: seen.append(fd) or fd in (3, 4))
+    assert access.lent_sockets() == []
+    monkeypatch.setenv("LISTEN_FDS", "3")
+    for pid, fds in ((os.getpid() + 1, []), (os.getpid(), [3, 4])):
+        monkeypatch.setenv("LISTEN_PID", str(pid))
+        assert access.lent_sockets() == fds
+    monkeypatch.setenv("LISTEN_FDS", "-1")
+    assert access.lent_sockets() == []
+    monkeypatch.setattr(access, "is_listening", lambda fd: fd == 0)
+    assert access.lent_sockets() == [0]

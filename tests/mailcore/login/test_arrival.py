@@ -39,7 +39,7 @@ def seen(monkeypatch, tmp_path):
         return 42
 
     monkeypatch.setattr(settings, "CONF", str(tmp_path / "no.conf"))
-    monkeypatch.setattr(listener, "adopt", lambda service, settings, fd, given: told(f"listener {fd}"))
+    monkeypatch.setattr(listener, "adopt", lambda service, settings, fds, given: told(f"listener {fds}"))
     monkeypatch.setattr(monitor, "serve", lambda service, settings, peer: told(f"{peer.kind} {peer.address}"))
     return path
 
@@ -52,7 +52,7 @@ def test_each_kind_of_stdin(seen, tmp_path):
     out, into = os.pipe()
     file = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
     for fd, kind in (
-        (listening.fileno(), "listener 0"),
+        (listening.fileno(), "listener [0]"),
         (server.fileno(), "socket 127.0.0.1"),
         (one.fileno(), "local "),
         (out, "pipe "),

@@ -126,11 +126,6 @@ def test_renewed(keeper, tmp_path):
     assert shown(keeper) != first  # those in use stay
 
 
-def test_without_a_certificate_there_is_none(settings, tmp_path):
-    (tmp_path / "parrot.pem").unlink()
-    assert keykeeper.start(SERVICE, settings) is None
-
-
 def test_a_certificate_that_cannot_be_used(settings, tmp_path):
     (tmp_path / "parrot.pem").write_text("broken")
     keeper = keykeeper.start(SERVICE, settings)
@@ -138,3 +133,59 @@ def test_a_certificate_that_cannot_be_used(settings, tmp_path):
     with pytest.raises(OSError):
         keeper.ask(Peer("local"), 1.0, (0, 1, 0, 1))
     keeper.close()
+
+
+# --- its place in a listener -------------------------------------------------------------------
+
+
+def reaped(post):
+    """What the listener does when a child ends."""
+    pid, status = os.waitpid(-1, 0)
+    post.note_end(pid, status)
+    return pid
+
+
+def test_the_post_is_filled_when_it_is_wanted(settings):
+    post = keykeeper.Post(SERVICE, settings)
+    post.rehearse()
+    reaped(post)
+    assert post.can_be_filled()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # nobody yet
+    holder = post.holder()
+    assert holder is not None and post.holder() is holder
+    client, ours, clear, pidfd = ask(holder)
+    with context().wrap_socket(client) as sealed:
+        assert sealed.recv(100) == b"HELLO\r\n"
+    os.close(pidfd)
+    assert post.vacate() == holder.pid == reaped(post)
+
+
+def test_without_a_certificate_nobody_holds_it(settings, tmp_path):
+    (tmp_path / "parrot.pem").rename(tmp_path / "later")
+    post = keykeeper.Post(SERVICE, settings)
+    post.rehearse()
+    assert not post.can_be_filled() and post.holder() is None and post.vacate() == 0
+    (tmp_path / "later").rename(tmp_path / "parrot.pem")
+    assert post.can_be_filled()
+
+
+def test_keys_that_cannot_be_used_are_told_at_the_start(settings, tmp_path):
+    good = (tmp_path / "parrot.pem").read_text()
+    (tmp_path / "parrot.pem").write_text("broken")
+    post = keykeeper.Post(SERVICE, settings)
+    post.rehearse()
+    assert post.can_be_filled()  # nobody knows yet
+    reaped(post)
+    assert not post.can_be_filled() and post.holder() is None
+    (tmp_path / "parrot.pem").write_text(good)
+    post.renew()
+    reaped(post)
+    assert post.can_be_filled()
+
+
+def test_one_that_dies_has_no_successor(settings):
+    post = keykeeper.Post(SERVICE, settings)
+    os.kill(post.holder().pid, signal.SIGKILL)
+    reaped(post)
+    assert post.holder() is None

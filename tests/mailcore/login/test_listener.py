@@ -148,7 +148,7 @@ def test_a_sockets_owner_gets_it_back(monkeypatch):
     monkeypatch.setattr(listener.Listener, "run", lambda self: seen.append(self) or 0)
     pid = os.fork()
     if pid == 0:
-        status = listener.adopt(SERVICE, Settings(listen_idle_seconds=7), sock.fileno(), ())
+        status = listener.adopt(SERVICE, Settings(listen_idle_seconds=7), [sock.fileno()], ())
         os._exit(status or int(seen[0].idle_seconds))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
     sock.close()
