@@ -55,6 +55,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "disable_plaintext_auth": (True, "passwords in clear only under TLS or from this machine"),
     "password_source": ("", "pam or shadow; empty: PAM, and /etc/shadow where there is no libpam"),
     "passwd_file_upgrade": (False, "write a better hash into the passwd-file when a weak one was right"),
+    "password_cache": (False, "a listener knows a right password of the passwd-file again, for ten minutes at most"),
     "cram_md5_file": ("/etc/cram-md5.pwd", "clear secrets; its presence turns APOP, CRAM-MD5 and SCRAM on"),
     "cram_md5_only": (True, "where that file is, LOGIN, PLAIN and PASS ask it and nothing else (UW)"),
     "scram_key_file": ("/var/lib/mailcore/.scram-key", "made at need; hides who has no SCRAM verifier"),

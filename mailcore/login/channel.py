@@ -217,6 +217,10 @@ class Channel:
         except ConnectionError:
             return b""
 
+    def discard(self) -> None:
+        """Take the next frame away unread, but for its kind."""
+        self._sock.recv(1)
+
     def receive(self, kind: bytes, least: int, most: int = 0) -> list[bytes]:
         """The fields of the next frame, which must be of this kind and have so many fields."""
         try:
@@ -291,6 +295,11 @@ def pair() -> tuple[Channel, Channel]:
     """The two ends of a new channel."""
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
     return Channel(ours), Channel(theirs)
+
+
+def at(fd: int) -> Channel:
+    """The end that a descriptor is."""
+    return Channel(_socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fd))
 
 
 def pack(kind: bytes, fields: Iterable[bytes]) -> bytes:

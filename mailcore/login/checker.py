@@ -1,6 +1,6 @@
-"""CHECKER: one process for one question about a secret, which dies with it.
+"""CHECKER: answers a question about a secret, in a process for it alone, which dies with it, or at a desk (desk.py).
 
-A fork of the monitor that takes the question from the channel itself, so that the monitor
+It takes the question from the channel itself, so that the monitor
 never has the password in its memory; it asks PAM, /etc/shadow, the passwd-file or the secrets file, and
 reports.  SCRAM's two questions have a checker each: what the first leaves with the monitor is no more
 than the challenge that the client hears.  The delay
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mailcore.login.accounts import Account, Peer
     from mailcore.login.channel import Channel
+    from mailcore.login.passwords import Proven
     from mailcore.settings import Settings
 
 NEVER = b"\0\t\r\n"  # in no name and no password: they end fields and lines of the stores behind
@@ -49,17 +50,8 @@ def run(
     status = 1
     try:
         privileges.keep_secrets()
-        _turn_away_from(client_fds)
-        about = channel.QUESTIONS[kind]
-        fields = question.receive(about.octet, about.fields)
-        question.close()
-        case = Case(service, settings, peer, kept)
-        if only_refuse and kind == "change":
-            fields = [fields[0], b"", b""]  # nothing is changed that is refused
-        tried, verdict = _ANSWERS[kind](case, fields)
-        if only_refuse and not about.challenge:
-            verdict = Verdict(False)  # after the same work
-        report.report(tried, verdict, case.kept)
+        turn_away_from(client_fds)
+        answer(Case(service, settings, peer, kept), question, report, only_refuse, kind)
         status = 0
     except channel.Forged as error:
         log.alert(f"gatekeeper: {error}")
@@ -72,21 +64,40 @@ def run(
 class Case:
     """What a question is answered by; `kept` in: left by the question before, out: for the next one."""
 
-    __slots__ = ("service", "settings", "peer", "kept")
+    __slots__ = ("service", "settings", "peer", "kept", "proven")
 
-    def __init__(self, service: Any, settings: Settings, peer: Peer, kept: bytes = b"") -> None:
+    def __init__(
+        self, service: Any, settings: Settings, peer: Peer, kept: bytes = b"", proven: Proven | None = None
+    ) -> None:
         self.service = service
         self.settings = settings
         self.peer = peer
         self.kept = kept
+        self.proven = proven
 
 
-def _turn_away_from(client_fds: tuple[int, ...]) -> None:
+def answer(case: Case, question: Channel, report: Channel, only_refuse: bool, kind: str) -> None:
+    """Take the question from its channel, and report; both then have no more to do here."""
+    about = channel.QUESTIONS[kind]
+    fields = question.receive(about.octet, about.fields)
+    question.close()
+    if only_refuse and kind == "change":
+        fields = [fields[0], b"", b""]  # nothing is changed that is refused
+    tried, verdict = _ANSWERS[kind](case, fields)
+    if only_refuse and not about.challenge:
+        verdict = Verdict(False)  # after the same work
+    report.report(tried, verdict, case.kept)
+    report.close()
+
+
+def turn_away_from(client_fds: tuple[int, ...]) -> None:
     """No library asked here can speak to the client, or hold its connection open."""
     null = os.open("/dev/null", os.O_RDWR)
     for fd in {*client_fds, 0, 1, 2}:
         if fd != null:
             os.dup2(null, fd)
+    if null > 2:
+        os.close(null)
 
 
 # --- questions -------------------------------------------------------------------------------
@@ -94,10 +105,12 @@ def _turn_away_from(client_fds: tuple[int, ...]) -> None:
 
 def _password(case: Case, fields: list[bytes]) -> tuple[str, Verdict]:
     user, password = fields
-    return _text(user), check(case.service, case.settings, case.peer, user, password)
+    return _text(user), check(case.service, case.settings, case.peer, user, password, case.proven)
 
 
-def check(service: Any, settings: Settings, peer: Peer, user: bytes, password: bytes) -> Verdict:
+def check(
+    service: Any, settings: Settings, peer: Peer, user: bytes, password: bytes, proven: Proven | None = None
+) -> Verdict:
     """Is this the password, and is this a user who may have a session?"""
     if not user or not password or any(octet in NEVER for octet in user + password):
         return Verdict(False)
@@ -106,7 +119,7 @@ def check(service: Any, settings: Settings, peer: Peer, user: bytes, password: b
     if sources.SECRETS in peer.sources and settings.cram_md5_only:
         verdict = _by_secret(Case(service, settings, peer), user, lambda secret: digests.clear(password, secret))
     elif settings.passwd_file:
-        verdict = _by_file(settings, name, password)
+        verdict = _by_file(settings, name, password, proven)
     elif _asks_shadow(settings):
         verdict = _by_shadow(name, password)
     else:
@@ -306,12 +319,14 @@ def _of_account(case: Case, user: bytes) -> Verdict:
     return _judged_by_pam(outcome)
 
 
-def _by_file(settings: Settings, name: str, password: bytes) -> Verdict:
+def _by_file(settings: Settings, name: str, password: bytes, proven: Proven | None) -> Verdict:
     try:
-        account = passwords.verify(settings.passwd_file, name, password)
+        account = passwords.verify(settings.passwd_file, name, password, proven)
     except passwords.Unusable as error:
         log.error(f"passwd_file {settings.passwd_file}: {error}")
         return _unavailable()
+    if account is not None and proven is not None and not _permitted(settings, account):
+        proven.forget(name)  # who is never let in costs the full work each time
     if account is not None and settings.passwd_file_upgrade:
         _upgrade(settings.passwd_file, name, password)
     return Verdict(account is not None, account)
@@ -323,6 +338,11 @@ def _upgrade(path: str, name: str, password: bytes) -> None:
         passwords.upgrade(path, name, password)
     except (OSError, ValueError, secrets.Unusable) as error:
         log.warning(f"passwd_file {path}: no better hash for {log.clean(name)}: {error}")
+
+
+def asks_pam(settings: Settings) -> bool:
+    """PAM has a word in this host's logins; its modules are made for a process that soon ends."""
+    return not settings.passwd_file and not _asks_shadow(settings)
 
 
 def _asks_shadow(settings: Settings) -> bool:

@@ -25,6 +25,7 @@ from mailcore.errors import BadSetting, Terminated
 from mailcore.login import (
     access,
     certificates,
+    desk,
     keykeeper,
     monitor,
     passwords,
@@ -159,6 +160,7 @@ class Listener:
         self.room = waiting.WaitingRoom(service, settings)
         self.calls: set[Call] = set()
         self.seats = seats.Seats(self)
+        self.desk = desk.Desk(self)
         self.apart: set[int] = set()  # pids of monitors that have a process each
         self.patient: list[waiting.Caller] = []  # who speak, but there are too many
         self.expected: dict[int, Callable[[int], None]] = {}  # what is done when a descriptor has something
@@ -308,6 +310,7 @@ class Listener:
             self.forget(caller.fd)
             self.room.dismiss(caller)
         self.seats.expire()
+        self.desk.expire()
 
     def _seconds(self) -> float:
         """Until something is due."""
@@ -473,6 +476,7 @@ class Listener:
         if keeper and not self.heir:
             self.apart.add(keeper)
         self.seats.keep_nobody()
+        self.desk.close()
         if self.ending is not None:
             self._tell_all(self.ending)
         return 0

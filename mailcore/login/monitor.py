@@ -561,35 +561,58 @@ class Monitor:
         return "ANONYMOUS", Verdict(right, account if right else None)
 
     def _ask_checker(self, kind: str, kept: bytes, only_refuse: bool) -> Steps:
-        """Fork a checker, which takes the question from the channel, and read its report."""
+        """Have a checker take the question from the channel, and read its report."""
+        reader, writer = channel.pair()
+        told = None
+        desk = self.house.desk if self.house is not None else None
+        if desk is None or not desk.ask(kind, kept, only_refuse, self.peer, (self.channel.fileno(), writer.fileno())):
+            desk = None
+            pid, pidfd = self._fork_checker(kind, kept, only_refuse, writer)
+        writer.close()
+        try:
+            yield Pause(reader.fileno(), select.POLLIN, monotonic() + CHECK_SECONDS)
+            told = self._report(reader)
+        finally:
+            reader.close()
+            if desk is not None:
+                desk.release(told is not None)
+            else:
+                self._end_checker(pid, pidfd)
+        return told or self._unanswered(kind)
+
+    def _fork_checker(self, kind: str, kept: bytes, only_refuse: bool, writer: Channel) -> tuple[int, int]:
+        """One for this question: its pid and its pidfd."""
         from mailcore.login import checker, privileges
 
         privileges.keep_secrets()  # the checker inherits it, and a fault here shows no more than one there
-        reader, writer = channel.pair()
         pid = self._fork(*self.client_fds, self.channel.fileno(), writer.fileno())
         if pid == 0:
             checker.run(
                 self.service, self.settings, self.peer, self.channel, writer, self.client_fds, only_refuse, kind, kept
             )
-        pidfd = os.pidfd_open(pid)
-        writer.close()
-        try:
-            yield Pause(reader.fileno(), select.POLLIN, monotonic() + CHECK_SECONDS)
-            return self._report(reader)
-        finally:
-            reader.close()
-            send_signal(pidfd, _signal.SIGKILL)
-            os.close(pidfd)
-            if self.house is None:
-                os.waitpid(pid, 0)
+        return pid, os.pidfd_open(pid)
 
-    def _report(self, reader: Channel) -> tuple[str, Verdict, bytes]:
+    def _end_checker(self, pid: int, pidfd: int) -> None:
+        """It has reported, or is late."""
+        send_signal(pidfd, _signal.SIGKILL)
+        os.close(pidfd)
+        if self.house is None:
+            os.waitpid(pid, 0)
+
+    def _report(self, reader: Channel) -> tuple[str, Verdict, bytes] | None:
+        """What the checker says; None for silence and for nonsense."""
         if reader.has_spoken():
             try:
                 return reader.read_report()
-            except EOFError:
+            except (EOFError, Forged, ValueError):
                 pass
+        return None
+
+    def _unanswered(self, kind: str) -> tuple[str, Verdict, bytes]:
+        """The question is over; where the checker did not come to take it, nobody shall take it for the next one."""
         log.error("checker: no answer")
+        if self.channel.has_spoken() and self.channel.peek() == channel.QUESTIONS[kind].octet:
+            self.channel.discard()
         return self.tried, Verdict(False, code="UNAVAILABLE", text="Temporary authentication failure"), b""
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    Stamp = tuple[str, int, int, int, int, int]  # path, device, inode, size, mtime, ctime
+
 SCHEMES = (
     "sha512_crypt", "sha256_crypt", "bcrypt", "argon2", "scrypt", "pbkdf2_sha512", "pbkdf2_sha256", "pbkdf2_sha1",
     "apr_md5_crypt", "md5_crypt", "ldap_salted_sha512", "ldap_salted_sha256", "ldap_salted_sha1",
@@ -35,7 +37,12 @@ SYSTEMS = ("$y$", "$gy$", "$7$")  # of libcrypt, which knows more than passlib
 SHA = {"$6$": 86, "$5$": 43}  # libcrypt has these at once, passlib is 35 ms to import; the length of the digest
 CRYPT = ("CRYPT", "SHA512-CRYPT", "SHA256-CRYPT", "MD5-CRYPT", "BLF-CRYPT", "ARGON2I", "ARGON2ID")
 
+KEY_OCTETS = 32
+GRAIN_NS = 2_000_000_000  # a file that was written a moment ago can be written again without a new time
+
 _context: Any = None
+_stays = False  # this process answers many questions
+_parsed: tuple[Stamp | None, list[list[str]]] = (None, [])
 
 
 class Unusable(Exception):
@@ -45,7 +52,7 @@ class Unusable(Exception):
 # --- the file ------------------------------------------------------------------------------
 
 
-def verify(path: str, user: str, password: bytes) -> Account | None:
+def verify(path: str, user: str, password: bytes, proven: Proven | None = None) -> Account | None:
     """The account of `user`, if this is the password; an unknown user costs as much as a wrong password."""
     found: list[str] = []
     dummy = NOBODYS
@@ -54,10 +61,46 @@ def verify(path: str, user: str, password: bytes) -> Account | None:
             dummy = fields[1]
         if not found and fields[0] == user:
             found = fields
-    if not found or not _known(found[1]):
-        _right(password, dummy)
-        return None
-    return _account(found) if _right(password, found[1]) else None
+    usable = bool(found) and _known(found[1])
+    hashed = found[1] if usable else dummy
+    known = proven is not None and proven.knows(user, password, hashed)
+    right = known or _right(password, hashed)
+    account = _account(found) if right and usable else None
+    if account is not None and proven is not None:
+        proven.keep(user, password, hashed)
+    return account
+
+
+class Proven:
+    """Passwords that were right in this process, as digests under a key that nobody else has.
+
+    A digest is of user, hash and password together: it is worth nothing when the line in the file changes, and
+    a wrong password always pays for the hash.
+    """
+
+    __slots__ = ("_key", "_digests")
+
+    def __init__(self) -> None:
+        self._key = os.urandom(KEY_OCTETS)
+        self._digests: dict[str, bytes] = {}
+
+    def knows(self, user: str, password: bytes, hashed: str) -> bool:
+        """Was this the password of this user with this hash?"""
+        return digests.same(self._digest(user, password, hashed), self._digests.get(user, b""))
+
+    def keep(self, user: str, password: bytes, hashed: str) -> None:
+        self._digests[user] = self._digest(user, password, hashed)
+
+    def forget(self, user: str) -> None:
+        self._digests.pop(user, None)
+
+    def _digest(self, user: str, password: bytes, hashed: str) -> bytes:
+        from _blake2 import blake2b  # hashlib would bring OpenSSL
+
+        digest = blake2b(key=self._key)
+        for field in (user.encode("utf-8", "surrogateescape"), hashed.encode("utf-8", "surrogateescape"), password):
+            digest.update(b"%d:" % len(field) + field)
+        return bytes(digest.digest())
 
 
 def account(path: str, user: str) -> Account | None:
@@ -76,6 +119,11 @@ def hashes(path: str, user: str) -> tuple[list[str], list[str]]:
 
 def text(path: str) -> str:
     """What is in the file, if nobody but its owner, who is root or us, can have written it."""
+    return _read(path)[1]
+
+
+def _read(path: str, known: Stamp | None = None) -> tuple[Stamp, str]:
+    """The file's stamp, and what is in it if that is not `known`."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         with open(fd, "rb") as file:
@@ -84,15 +132,36 @@ def text(path: str) -> str:
                 raise Unusable("not a regular file of a sensible size")
             if status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
                 raise Unusable("somebody else can write it")
-            return file.read(FILE_OCTETS).decode("utf-8", "surrogateescape")
+            stamp = path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+            return stamp, "" if stamp == known else file.read(FILE_OCTETS).decode("utf-8", "surrogateescape")
     except OSError as error:
         raise Unusable(error.strerror or "cannot be read") from None
 
 
+def stay() -> None:
+    """This process answers many questions: it takes a file apart once, as long as nobody has written it."""
+    global _stays
+    _stays = True
+
+
 def _entries(path: str) -> list[list[str]]:
     """The file's lines in fields."""
-    lines = (line.rstrip("\r") for line in text(path).split("\n"))
-    return [line.split(":", 6) for line in lines if ":" in line and not line.startswith("#")]
+    global _parsed
+    known, entries = _parsed
+    stamp, whole = _read(path, known)
+    if stamp != known:
+        lines = (line.rstrip("\r") for line in whole.split("\n"))
+        entries = [line.split(":", 6) for line in lines if ":" in line and not line.startswith("#")]
+        if _stays and _is_settled(stamp):
+            _parsed = stamp, entries
+    return entries
+
+
+def _is_settled(stamp: Stamp) -> bool:
+    """Whoever writes the file from now on gives it another stamp."""
+    from time import time_ns
+
+    return time_ns() - max(stamp[4:]) > GRAIN_NS
 
 
 def _account(fields: list[str]) -> Account | None:

@@ -19,7 +19,7 @@ def asked(monkeypatch):
     """Every backend says yes, and what they were asked."""
     seen = []
 
-    def by_file(path, user, password):
+    def by_file(path, user, password, proven):
         seen.append(("file", user, password))
         return Account(user, 1000, 1000, "/home/fred")
 
@@ -103,7 +103,7 @@ def test_a_hash_that_cannot_be_bettered_keeps_nobody_out(monkeypatch):
     def refuse(*arguments):
         raise OSError("read-only file system")
 
-    monkeypatch.setattr(passwords, "verify", lambda path, user, password: Account(user, 1000, 1000, "/"))
+    monkeypatch.setattr(passwords, "verify", lambda path, user, *rest: Account(user, 1000, 1000, "/"))
     monkeypatch.setattr(passwords, "upgrade", refuse)
     settings = Settings(passwd_file="/x", passwd_file_upgrade=True)
     assert checker.check(SERVICE, settings, PEER, b"fred", b"secret").right
