@@ -252,6 +252,7 @@ def strangers(tries: int, delay: float, only: str) -> bool:
             for name, options, way, kinds in (
                 ("LOGIN, PAM", nowhere, by_login, ground.in_pam),
                 ("LOGIN, passwd-file", file, by_login, ground.in_file),
+                ("LOGIN, password_cache", (*file, "password_cache=true"), by_login, ground.in_file),
                 ("CRAM-MD5", clear, by_cram_md5, ground.in_secrets),
                 ("SCRAM-SHA-256", clear, by_scram, ground.in_secrets),
             ):

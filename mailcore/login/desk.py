@@ -81,12 +81,16 @@ class Desk:
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
         try:
             pid = monitor.fork()
-        except OSError:
+            if pid == 0:
+                self._house.leave((theirs.fileno(),))
+                _run(self._house.service, self._house.settings, theirs)
+            self._sock, self._pidfd = ours, os.pidfd_open(pid)
+        except OSError as error:
+            ours.close()
+            log.error(f"no process for a checker that stays: {error.strerror}")
             return False
-        if pid == 0:
-            self._house.leave((theirs.fileno(),))
-            _run(self._house.service, self._house.settings, theirs)
-        self._sock, self._pidfd = ours, os.pidfd_open(pid)
+        finally:
+            theirs.close()
         self._left, self._until = MOST_QUESTIONS, monotonic() + MOST_SECONDS
         return True
 

@@ -15,7 +15,7 @@ import pytest
 from passlib.hash import sha512_crypt
 
 from mailcore import log
-from mailcore.login import channel, checker, desk, parcel, passwords
+from mailcore.login import channel, checker, desk, parcel, passwords, privileges
 from mailcore.login.accounts import Peer
 from mailcore.login.desk import Desk
 from mailcore.settings import Settings
@@ -100,6 +100,7 @@ def files(tmp_path):
 @pytest.fixture
 def open_desk(files, tmp_path, monkeypatch):
     monkeypatch.setattr(log, "open_log", lambda ident: None)
+    monkeypatch.setattr(privileges, "keep_secrets", lambda: None)  # or an ordinary user's test could not look
     made = []
 
     def start(**values):
@@ -238,9 +239,11 @@ def test_who_answers_is_the_same_for_everybody(open_desk, user, password):
 def test_a_killed_one_is_replaced(open_desk):
     here = open_desk()
     assert here.password()
+    held = os.listdir("/proc/self/fd")
     os.kill(here.pid, signal.SIGKILL)
     os.waitpid(here.pid, 0)
     assert here.password()  # it had gone before: nobody noticed
+    assert len(os.listdir("/proc/self/fd")) == len(held)
 
 
 def test_one_that_dies_over_a_question_costs_no_more_than_that(open_desk):
@@ -469,7 +472,7 @@ def test_random_requests(open_desk):
 
 
 def test_what_it_has(open_desk):
-    """No descriptor but the one it hears from, no core."""
+    """No descriptor but the one it hears from."""
     here = open_desk()
     assert here.password()
     places, until = f"/proc/{here.pid}/fd", time.monotonic() + SECONDS
@@ -478,8 +481,21 @@ def test_what_it_has(open_desk):
     held = {fd: os.readlink(f"{places}/{fd}") for fd in os.listdir(places)}
     assert [held.pop(fd) for fd in "012"] == ["/dev/null"] * 3
     assert len(held) == 1 and held.popitem()[1].startswith("socket:")
-    limits = Path(f"/proc/{here.pid}/limits").read_text()
-    assert [line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core")] == [["0", "0"]]
+
+
+def test_nobody_looks_into_its_memory(open_desk, monkeypatch):
+    """No core, no ptrace, before it hears anything."""
+    reader, writer = os.pipe()
+    here = open_desk()
+    monkeypatch.setattr(House, "leave", lambda self, keep: None)
+    monkeypatch.setattr(privileges, "keep_secrets", lambda: os.write(writer, b"kept by %d\n" % os.getpid()))
+    monkeypatch.setattr(checker, "turn_away_from", lambda fds: os._exit(7))
+    posted = here.post("password", b"fred", b"secret")
+    assert posted is None or here.report(posted) is None  # it has gone sooner or later
+    told = os.read(reader, 4096).split(b"\n")
+    assert len(told) == 3 and told[0] == b"kept by %d" % os.getpid() and told[1] != told[0]
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_fork_that_fails(open_desk, monkeypatch):

@@ -9,7 +9,8 @@ import time
 import pytest
 from passlib.hash import sha512_crypt
 
-from mailcore.login import checker, gatekeeper
+from mailcore import log
+from mailcore.login import channel, checker, gatekeeper, monitor
 from mailcore.login.accounts import Peer, running
 from mailcore.login.channel import EXTERNAL, FAREWELL, HAND_OVER, PASSWORD, PIECE, TROUBLE, pack
 from mailcore.settings import Settings
@@ -432,3 +433,89 @@ def test_a_passwd_file_asks_for_a_password_on_pipes_too(open_stage):
     assert stage.hear() == b"HELLO"
     stage.say(b"EXT " + me.encode())
     assert stage.hear() == b"NO [] "
+
+
+# --- a checker that says nonsense ---------------------------------------------------------------
+
+
+class Desk:
+    """Says what it is told to say, and may take the question."""
+
+    def __init__(self, says, takes):
+        self.says, self.takes, self.answered = says, takes, None
+
+    def ask(self, kind, kept, only_refuse, peer, fds):
+        question, report = (channel.at(os.dup(fd)) for fd in fds)
+        if self.takes:
+            question.receive(PASSWORD, 2)
+        if self.says is not None:
+            report._sock.send(self.says)
+        return True
+
+    def release(self, answered):
+        self.answered = answered
+
+
+class House:
+    def __init__(self, desk):
+        self.desk = desk
+
+
+REPORT = (b"fred", b"1", b"fred", b"1000", b"1000", b"/home/fred", b"", b"", b"", b"", b"", b"")
+
+
+@pytest.mark.parametrize("takes", [True, False])
+@pytest.mark.parametrize(
+    "says",
+    [
+        None,
+        b"R",
+        b"R\0",
+        b"\xff" * 40,
+        pack(b"V", REPORT),
+        pack(b"R", REPORT[:-1]),
+        pack(b"R", (*REPORT[:3], b"x", *REPORT[4:])),
+        pack(b"R", (*REPORT[:4], b"", *REPORT[5:])),
+        pack(b"R", REPORT)[:-1],
+        pack(b"R", REPORT) + b"!",
+    ],
+)
+def test_nonsense_of_a_checker_costs_one_question(settings, monkeypatch, says, takes):
+    monkeypatch.setattr(log, "error", lambda text: None)
+    desk = Desk(says, takes)
+    asking = monitor.Monitor(SERVICE, settings, LOOPBACK, (0, 1), house=House(desk))
+    asking.channel, theirs = channel.pair()
+    theirs.send(PASSWORD, b"fred", b"x")
+    theirs.send(FAREWELL, b"Logout")
+    steps = asking._ask_checker("password", b"", False)
+    next(steps)
+    with pytest.raises(StopIteration) as end:
+        steps.send(says is not None)
+    _, verdict, kept = end.value.value
+    assert (verdict.right, verdict.account, verdict.code, kept) == (False, None, "UNAVAILABLE", b"")
+    assert desk.answered is False
+    assert asking.channel.peek() == FAREWELL  # the question is over, whoever took it
+
+
+def test_what_a_desk_says_is_believed(settings):
+    desk = Desk(pack(b"R", REPORT), True)
+    asking = monitor.Monitor(SERVICE, settings, LOOPBACK, (0, 1), house=House(desk))
+    asking.channel, theirs = channel.pair()
+    theirs.send(PASSWORD, b"fred", b"x")
+    steps = asking._ask_checker("password", b"", False)
+    next(steps)
+    with pytest.raises(StopIteration) as end:
+        steps.send(True)
+    assert end.value.value[1].right and end.value.value[1].account.uid == 1000
+    assert desk.answered is True
+
+
+def test_a_desk_whose_monitor_is_ended_has_not_answered(settings):
+    desk = Desk(None, False)
+    asking = monitor.Monitor(SERVICE, settings, LOOPBACK, (0, 1), house=House(desk))
+    asking.channel, theirs = channel.pair()
+    theirs.send(PASSWORD, b"fred", b"x")
+    steps = asking._ask_checker("password", b"", False)
+    next(steps)
+    steps.close()
+    assert desk.answered is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 
 import pytest
 from passlib.hash import pbkdf2_sha256, sha256_crypt, sha512_crypt
@@ -227,3 +228,11 @@ def test_a_good_hash_stays(write, name):
     before = os.stat(path).st_ino
     passwords.upgrade(path, "fred", b"secret")
     assert os.stat(path).st_ino == before
+
+
+@pytest.mark.parametrize("written, changed, kept", [(-5, -5, True), (-5, -1, False), (-1, -5, False), (0, 0, False),
+                                                    (5, -5, False), (-500_000, -3, True)])  # fmt: skip
+def test_a_file_is_kept_when_its_times_are_old_enough(written, changed, kept):
+    """In seconds from now; a later write has other times then."""
+    stamp = ("/x", 1, 2, 3, *(time.time_ns() + seconds * 10**9 for seconds in (written, changed)))
+    assert passwords._is_settled(stamp) == kept
