@@ -6,6 +6,8 @@ object for a message: 100 000 messages are some arrays of 100 000 numbers.
 
 Columns that come from an index are read one by one, each when somebody looks at it: SELECT wants
 the UIDs, FETCH FLAGS two more.  If others saved meanwhile it is too late for that (`Stale`).
+
+Who only adds rows need not read those before: columns may be the last rows of a mailbox, whole chunks of them.
 """
 
 from __future__ import annotations
@@ -50,9 +52,12 @@ class Stale(Exception):
 
 
 class Columns:
-    """Rows of facts about messages."""
+    """Rows of facts about messages.
 
-    __slots__ = (*NAMES, "_count", "_read", "_shared")
+    `before` rows of the mailbox, whole chunks, are not here and stay as they are.
+    """
+
+    __slots__ = (*NAMES, "_count", "_read", "_shared", "before")
 
     if TYPE_CHECKING:
         uid: array[int]
@@ -78,6 +83,7 @@ class Columns:
     def __init__(self) -> None:
         for name, kind, _ in FIELDS:
             setattr(self, name, array(kind))
+        self.before = 0
         self._read: Callable[[str], array[int]] | None = None
         self._shared = set()
 
@@ -85,7 +91,7 @@ class Columns:
     def unread(cls, count: int, read: Callable[[str], array[int]]) -> Columns:
         """Columns of `count` rows, each read when it is asked for; `read` raises Stale."""
         some = cls.__new__(cls)
-        some._count, some._read, some._shared = count, read, set()
+        some._count, some._read, some._shared, some.before = count, read, set(), 0
         return some
 
     def __getattr__(self, name: str) -> array[int]:
@@ -137,7 +143,7 @@ class Columns:
     def copy(self) -> Columns:
         """The same to be changed: whoever changes another column than those of OFTEN says so first (`own`)."""
         some = Columns.__new__(Columns)
-        some._read, some._shared = None, set(NAMES)
+        some._read, some._shared, some.before = None, set(NAMES), self.before
         for name in NAMES:
             setattr(some, name, getattr(self, name))
         some.own(*OFTEN)
@@ -162,12 +168,12 @@ class Columns:
 
     # --- on the disk -----------------------------------------------------------------
 
-    def chunks(self, name: str) -> Iterator[bytes]:
-        """A column packed, CHUNK_ROWS rows in each, a checksum first."""
+    def chunks(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """A column packed, CHUNK_ROWS rows in each, a checksum first; each with its number."""
         column, number = getattr(self, name), NUMBERS[name]
-        for place, first in enumerate(range(0, len(column), CHUNK_ROWS)):
+        for place, first in enumerate(range(0, len(column), CHUNK_ROWS), self.before // CHUNK_ROWS):
             data = column[first : first + CHUNK_ROWS].tobytes()
-            yield crc32(data, number * _SEED + place).to_bytes(4, "little") + data
+            yield place, crc32(data, number * _SEED + place).to_bytes(4, "little") + data
 
 
 def different(one: array[int], other: array[int]) -> list[int]:
@@ -182,11 +188,21 @@ def different(one: array[int], other: array[int]) -> list[int]:
     return found
 
 
-def unpacked(name: str, chunks: Sequence[bytes]) -> array[int] | None:
-    """The column that `chunks` packed; None if it is damaged."""
+def first_different(one: array[int], other: array[int]) -> int:
+    """The first row in which two columns of one kind and length differ, -1 if none does."""
+    if one == other:
+        return -1
+    first = 0
+    while one[first : first + CHUNK_ROWS] == other[first : first + CHUNK_ROWS]:
+        first += CHUNK_ROWS
+    return next(row for row in range(first, len(one)) if one[row] != other[row])
+
+
+def unpacked(name: str, chunks: Sequence[bytes], first: int = 0) -> array[int] | None:
+    """The column that `chunks` packed, the `first` and those that follow; None if it is damaged."""
     column, seed = array(KINDS[name]), NUMBERS[name] * _SEED
     views = [memoryview(data)[4:] for data in chunks]
-    for place, (data, view) in enumerate(zip(chunks, views, strict=True), seed):
+    for place, (data, view) in enumerate(zip(chunks, views, strict=True), seed + first):
         if len(data) < 4 or crc32(view, place) != int.from_bytes(data[:4], "little"):
             return None
     column.frombytes(b"".join(views))

@@ -19,7 +19,7 @@ from binascii import crc32
 
 from mailcore import log
 from mailcore.store import modseq
-from mailcore.store.columns import NAMES, NUMBERS, Columns, Stale, unpacked
+from mailcore.store.columns import CHUNK_ROWS, NAMES, NUMBERS, Columns, Stale, unpacked
 from mailcore.store.database import Database
 
 TYPE_CHECKING = False
@@ -118,8 +118,8 @@ class Index(Database):
 
     def __init__(self, settings: Settings, user: str, home: str) -> None:
         super().__init__(find_home(settings, user, home))
-        # path: generation, and of each column that we know the checksums of the chunks that lie there
-        self._saved: dict[str, tuple[int, dict[str, list[bytes]]]] = {}
+        # path: generation, and of each column the checksums of the chunks that we know to lie there, by number
+        self._saved: dict[str, tuple[int, dict[str, dict[int, bytes]]]] = {}
         self._durable: bool | None = None
         self._settings = settings
         self._full_text: TextIndex | None = None
@@ -179,32 +179,63 @@ class Index(Database):
         record.counts = [int(count) for count in counts.split()]
         record.keywords = keywords.split(" ") if keywords else []
         record.word_sets = [int(mask, 16) for mask in sets.split(" ")]
-        limits = {
-            "uid": row[7], "words": len(record.word_sets), "filed_words": len(record.word_sets),
-            "modseq": record.highest_modseq + 1,
-        }  # fmt: skip
-        record.columns = Columns.unread(row[5], lambda name: self._column(path, row[2], row[5], name, limits.get(name)))
+        limits = _limits(record)
+        record.columns = Columns.unread(row[5], lambda name: self._column(path, row[2], row[5], name, limits))
         return record
 
-    def _column(self, path: str, generation: int, count: int, name: str, limit: int | None) -> array[int]:
-        """A column of `count` rows, all below `limit`, as it was saved in that generation.  Raises Stale."""
+    def _column(self, path: str, generation: int, count: int, name: str, limits: dict[str, int]) -> array[int]:
+        """A column of `count` rows as it was saved in that generation.  Raises Stale."""
         column: array[int] | None = self._asked(lambda db: self._read(db, path, generation, name), None)
-        if column is not None and (len(column) != count or (limit is not None and max(column, default=-1) >= limit)):
-            column = None
-        if column is None:
+        if column is None or not _is_sound(name, column, count, limits):
             self._asked(lambda db: self._condemn(db, path, generation), None)
             raise Stale
         return column
 
     def _read(self, db: sqlite3.Connection, path: str, generation: int, name: str) -> array[int] | None:
         rows = db.execute(
-            "SELECT data FROM chunk WHERE mailbox = (SELECT id FROM mailbox WHERE path = ? AND generation = ?)"
+            "SELECT number, data FROM chunk WHERE mailbox = (SELECT id FROM mailbox WHERE path = ? AND generation = ?)"
             " AND field = ? ORDER BY number", (path, generation, NUMBERS[name]),
         ).fetchall()  # fmt: skip
-        if path not in self._saved or self._saved[path][0] != generation:
+        self._sums(path, generation)[name] = {number: data[:4] for number, data in rows}
+        return unpacked(name, [data for _, data in rows])
+
+    def _sums(self, path: str, generation: int) -> dict[str, dict[int, bytes]]:
+        """What is known of the chunks that lie there in that generation."""
+        if self._saved.get(path, (0,))[0] != generation:
             self._saved[path] = generation, {}
-        self._saved[path][1][name] = [data[:4] for (data,) in rows]
-        return unpacked(name, [data for (data,) in rows])
+        return self._saved[path][1]
+
+    def end(self, path: str, record: Record) -> Columns | None:
+        """The last rows of a record that was loaded or saved.
+
+        None if the index has not just this record, if they are all its rows, or if they are damaged.
+        """
+        count, generation = len(record.columns), record.generation
+        number, limits = (count - 1) // CHUNK_ROWS, _limits(record)
+        if number <= 0:
+            return None
+        columns: Columns | None = self._asked(lambda db: self._read_end(db, path, generation, number), None)
+        if columns is None:
+            return None
+        rows = count - columns.before
+        return columns if all(_is_sound(name, getattr(columns, name), rows, limits) for name in NAMES) else None
+
+    def _read_end(self, db: sqlite3.Connection, path: str, generation: int, number: int) -> Columns | None:
+        """All columns from a chunk on, which is the last."""
+        fields = ", ".join(map(str, NUMBERS.values()))
+        rows = db.execute(
+            "SELECT field, data FROM chunk WHERE mailbox = (SELECT id FROM mailbox WHERE path = ? AND generation = ?)"
+            f" AND field IN ({fields}) AND number = ?", (path, generation, number),
+        ).fetchall()  # fmt: skip
+        columns, sums = Columns(), self._sums(path, generation)
+        columns.before = number * CHUNK_ROWS
+        for field, data in rows:
+            column = unpacked(NAMES[field], [data], number)
+            if column is None:
+                return None
+            setattr(columns, NAMES[field], column)
+            sums.setdefault(NAMES[field], {})[number] = data[:4]
+        return columns
 
     @staticmethod
     def _condemn(db: sqlite3.Connection, path: str, generation: int) -> None:
@@ -282,7 +313,7 @@ class Index(Database):
             " ".join(record.facts), " ".join(record.keywords), " ".join(f"{mask:x}" for mask in record.word_sets),
             f"{record.highest_modseq} {record.forgotten_modseq} {record.object_id}", " ".join(map(str, record.counts)),
         ))  # fmt: skip
-        counts = (summary, len(record.columns), record.uid_validity, record.uid_next)
+        counts = (summary, record.columns.before + len(record.columns), record.uid_validity, record.uid_next)
         (mailbox,) = db.execute(
             "INSERT INTO mailbox (path, generation, checksum, summary, messages, uid_validity, uid_next)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET generation = excluded.generation,"
@@ -290,27 +321,24 @@ class Index(Database):
             " uid_validity = excluded.uid_validity, uid_next = excluded.uid_next RETURNING id",
             (path, record.generation + 1, crc32(_checked(*counts)), *counts),
         ).fetchone()
-        generation, before = self._saved.get(path, (0, {}))
-        if generation != record.generation or not generation:
-            before = {}
-        sums = {name: self._write_column(db, mailbox, name, record.columns, before.get(name)) for name in NAMES}
+        known = self._sums(path, record.generation) if record.generation else {}
+        sums = {name: self._write_column(db, mailbox, name, record.columns, known.get(name, {})) for name in NAMES}
         self._saved[path] = record.generation + 1, sums
 
     @staticmethod
     def _write_column(
-        db: sqlite3.Connection, mailbox: int, name: str, columns: Columns, before: list[bytes] | None
-    ) -> list[bytes]:
-        """Write the chunks whose checksum is not what lies there (None: not known); the checksums."""
-        field, known = NUMBERS[name], before or []
-        sums = []
-        for number, data in enumerate(columns.chunks(name)):
-            sums.append(data[:4])
-            if number >= len(known) or known[number] != data[:4]:
+        db: sqlite3.Connection, mailbox: int, name: str, columns: Columns, known: dict[int, bytes]
+    ) -> dict[int, bytes]:
+        """Write the chunks whose checksum is not what is `known` to lie there; the checksums of what then does."""
+        field, sums = NUMBERS[name], {}
+        for number, data in columns.chunks(name):
+            sums[number] = data[:4]
+            if known.get(number) != data[:4]:
                 db.execute("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?)", (mailbox, field, number, data))
-        if before is None or len(sums) < len(before):
-            row = mailbox, field, len(sums)
-            db.execute("DELETE FROM chunk WHERE mailbox = ? AND field = ? AND number >= ?", row)
-        return sums
+        count = columns.before // CHUNK_ROWS + len(sums)
+        if not known or max(known) >= count:
+            db.execute("DELETE FROM chunk WHERE mailbox = ? AND field = ? AND number >= ?", (mailbox, field, count))
+        return {number: data for number, data in (known | sums).items() if number < count}
 
     # --- texts -----------------------------------------------------------------------
 
@@ -442,6 +470,18 @@ class Index(Database):
         self._write(db, path, record)
         for table in ("text", "gone"):
             db.execute(f"DELETE FROM {table} WHERE mailbox = (SELECT id FROM mailbox WHERE path = ?)", (path,))
+
+
+def _limits(record: Record) -> dict[str, int]:
+    """What the numbers of some columns are below."""
+    sets = len(record.word_sets)
+    return {"uid": record.uid_next, "words": sets, "filed_words": sets, "modseq": record.highest_modseq + 1}
+
+
+def _is_sound(name: str, column: array[int], count: int, limits: dict[str, int]) -> bool:
+    """Are these so many numbers, and all of them possible?  UIDs ascend."""
+    last = max(column[-1:] if name == "uid" else column, default=-1) if name in limits else -1
+    return len(column) == count and last < limits.get(name, 0)
 
 
 def _checked(summary: str, messages: int, uid_validity: int, uid_next: int) -> bytes:

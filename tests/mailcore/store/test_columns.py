@@ -20,20 +20,21 @@ def columns(rows):
 def test_packed_and_unpacked(rows):
     made = columns(rows)
     for name in NAMES:
-        chunks = list(made.chunks(name))
-        assert len(chunks) == -(-rows // CHUNK_ROWS)
+        numbers, chunks = zip(*made.chunks(name), strict=True) if rows else ((), ())
+        assert list(numbers) == list(range(-(-rows // CHUNK_ROWS)))
         assert unpacked(name, chunks) == getattr(made, name)
 
 
 def test_every_flipped_bit_and_every_wrong_place_is_found():
-    (data,) = columns(3).chunks("start")
+    ((_, data),) = columns(3).chunks("start")
     for place in range(len(data)):
         assert unpacked("start", [data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]]) is None
     assert unpacked("start", [data[:-1]]) is None
     assert unpacked("start", [b""]) is None
     assert unpacked("length", [data]) is None
-    one, two = columns(CHUNK_ROWS + 3).chunks("start")
-    assert unpacked("start", [two, one]) is None
+    (_, one), (_, two) = columns(CHUNK_ROWS + 3).chunks("start")
+    assert unpacked("start", [two, one]) is None and unpacked("start", [two]) is None
+    assert list(unpacked("start", [two], 1)) == [10240, 10250, 10260]
 
 
 def test_read_when_asked_for():

@@ -6,6 +6,7 @@ import os
 import random
 import sqlite3
 import stat
+from array import array
 
 import pytest
 
@@ -175,3 +176,25 @@ def test_home(tmp_path, monkeypatch):
     assert find_home(Settings(), "..", str(tmp_path)) == own
     assert find_home(Settings(), "fred", "/no/such/home") == str(tmp_path / "shared/fred")
     assert find_home(Settings(), "other", "/no/such/home") == ""
+
+
+def test_the_last_rows(index):
+    """They grow and are saved in place of all, by who has just what the index has."""
+    made = record(3000)
+    index.save("/m", made)
+    other = index.load("/m")
+    columns = index.end("/m", made)
+    assert columns.before == 2048 and list(columns.uid) == list(made.columns.uid[2048:])
+    assert index.end("/m", record(1024)) is None and index.end("/none", made) is None
+    for name in NAMES:
+        getattr(columns, name).extend(getattr(columns, name)[:200])
+    columns.uid = array("I", range(4097, 4097 + len(columns)))
+    made.columns, made.uid_next = columns, 9000
+    assert index.save("/m", made)
+    loaded = index.load("/m")
+    assert len(loaded.columns) == 3200 and loaded.columns.uid[2047:2049] == array("I", [4095, 4097])
+    assert loaded.columns.start[3000:] == loaded.columns.start[2048:2248] and loaded.columns.have()
+    assert index.end("/m", other) is None and not other.columns.have()
+    assert index.end("/m", loaded).before == 3072
+    loaded.columns.cut(1500)
+    assert index.save("/m", loaded) and len(index.load("/m").columns) == 1500 and index.load("/m").columns.have()

@@ -4,6 +4,7 @@
     scan.py       one pass over a file: spans, sizes, digests, hidden fields
     block.py      the hidden fields in which flags and UIDs lie in the file
     survey.py     what of it may be read while others wait for the lock
+    ending.py     what can be done with the last rows of a record
     rewrite.py    pure: what is and what shall be, to a plan
     journal.py    performs a plan so that a crash at any moment loses nothing
     torn.py       what a crash of the machine left of other programs' mail

@@ -13,11 +13,11 @@ from time import time
 from mailcore import log
 from mailcore.errors import DiskError, MailError, NoPermission, NoSuchMailbox, ReadOnly
 from mailcore.store import files
-from mailcore.store.columns import NAMES
-from mailcore.store.formats.mbox import block, fromline, identity, journal, rewrite, torn
+from mailcore.store.columns import NAMES, Stale
+from mailcore.store.formats.mbox import block, ending, fromline, identity, journal, rewrite, torn
 from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.flags import bits_and_mask, change_rows
-from mailcore.store.formats.mbox.followed import SOON_SECONDS, UNFILED, Current
+from mailcore.store.formats.mbox.followed import FIRST_UNFILED, SOON_SECONDS, Current
 from mailcore.store.formats.mbox.gathered import Gathered
 from mailcore.store.formats.mbox.messages import Messages
 from mailcore.store.formats.mbox.numbered import Numbered
@@ -151,7 +151,7 @@ class Box(Messages, Numbered):
         """
         before = self._file.stamp()
         facts = Facts(record.facts)
-        alone = knows_alone(self._record)
+        alone = knows_alone(record.since or self._record)
         writing = Writing(self._file, record, facts)
         writing.gone.update(removed)
         writing.whole = whole
@@ -163,7 +163,10 @@ class Box(Messages, Numbered):
         facts.set_stamp(*self._file.wrote(before))
         record.facts = facts.words()
         saved = self._save(record, durable=alone and self._settings.fsync)
-        self._adopt(record, facts)
+        try:
+            self._adopt(self._whole(record), facts)
+        except Stale:
+            saved = False
         if not saved:
             self._facts.believed = 0
 
@@ -189,7 +192,7 @@ class Box(Messages, Numbered):
     def _is_filed(self) -> bool:
         """The file says all that the record does, as far as that can be known without its columns."""
         counts = self._record.counts
-        return bool(counts) and not counts[UNFILED] and not maybe_unbased(self._record, self._facts)
+        return bool(counts) and not counts[FIRST_UNFILED] and not maybe_unbased(self._record, self._facts)
 
     def _settle(self, sync: bool, some: Callable[[Record], list[int]] | None = None) -> None:
         """Bring everything into the file, or the flags of `some`, if it can be locked soon.
@@ -197,6 +200,8 @@ class Box(Messages, Numbered):
         Where that is new mail only, nobody's change of other messages can be lost by it, and they are not looked at.
         """
         try:
+            if some is None and self._settle_end(sync):
+                return
             thorough = not self._facts.verified and not self._only_new()
             with Current(self, True, SOON_SECONDS, thorough) as there:
                 if not there or not (self._facts.verified or self._only_new()):
@@ -206,6 +211,20 @@ class Box(Messages, Numbered):
                     self._write(identity.follower(self._record), rows, sync=sync, whole=whole)
         except MailError as error:
             log.warning(f"{log.clean(self.path)} not brought up to date: {error.detail or error.text}")
+
+    def _settle_end(self, sync: bool) -> bool:
+        """The same for new mail at the end of the file; False if that is not all, or somebody changed the mailbox."""
+        counts = self._record.counts
+        if not counts or not counts[FIRST_UNFILED] or self._record.since is not None:
+            return False
+        with self._file.held(True, SOON_SECONDS) as there:
+            columns = self._index.end(self.path, self._record) if there and self._agrees(False) else None
+            if columns is None or counts[FIRST_UNFILED] <= columns.before or not self._base_is_there():
+                return False
+            end = identity.end(self._record, columns)
+            if rows := ending.new_rows(end, self._facts):
+                self._write(identity.follower(end), rows, sync=sync)
+            return bool(rows)
 
     def _only_new(self) -> bool:
         """What the file does not say lies behind all that it says, and X-IMAPbase is where it was.

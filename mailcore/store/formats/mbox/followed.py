@@ -26,8 +26,8 @@ from itertools import compress
 
 from mailcore.errors import DiskError, InUse, MailError, NoSuchMailbox, ReadOnly
 from mailcore.store import files
-from mailcore.store.columns import Stale
-from mailcore.store.formats.mbox import block, identity, survey
+from mailcore.store.columns import Stale, first_different
+from mailcore.store.formats.mbox import block, ending, identity, survey
 from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.mailfile import NOWHERE, MailFile
 from mailcore.store.formats.mbox.view import View
@@ -60,15 +60,18 @@ _UNSEEN = bytes(not bits & block.SEEN for bits in range(256))
 
 
 class Current:
-    """`with box._current(exclusive) as there:` the locks, with the record as the file is."""
+    """`with box._current(exclusive) as there:` the locks, with the record as the file is; its `columns` if wanted."""
 
-    __slots__ = ("_box", "_exclusive", "_seconds", "_thorough")
+    __slots__ = ("_box", "_columns", "_exclusive", "_seconds", "_thorough")
 
-    def __init__(self, box: Followed, exclusive: bool, seconds: float | None, thorough: bool) -> None:
+    def __init__(
+        self, box: Followed, exclusive: bool, seconds: float | None, thorough: bool, columns: bool = True
+    ) -> None:
         self._box = box
         self._exclusive = exclusive
         self._seconds = seconds
         self._thorough = thorough
+        self._columns = columns
 
     def __enter__(self) -> bool:
         box, file = self._box, self._box._file
@@ -77,7 +80,7 @@ class Current:
             there = file.lock(self._exclusive, self._seconds)
             try:
                 box._synchronise(there, self._thorough, brief=tries > 0)
-                if box._record.columns.have():
+                if not self._columns or box._record.columns.have():
                     return there
                 file.unlock()
                 box._facts.believed = 0
@@ -171,14 +174,14 @@ class Followed(Mailbox):
                 return
         if self._file.writable:
             try:
-                with Current(self, True, SOON_SECONDS, thorough):
+                with Current(self, True, SOON_SECONDS, thorough, columns=False):
                     return
             except (InUse, ReadOnly):
                 if later:
                     return
         else:
             self._file.wait_for_dot_lock(SOON_SECONDS)
-        with Current(self, False, None, thorough):
+        with Current(self, False, None, thorough, columns=False):
             pass
 
     def _current(self) -> Current:
@@ -287,6 +290,7 @@ class Followed(Mailbox):
                         record = identity.follower(record)
                     if not self._save(record, durable=given):
                         continue
+                    record = self._whole(record)
             except Stale:
                 continue
             self._adopt(record, facts)
@@ -300,6 +304,15 @@ class Followed(Mailbox):
         """Keep a record in the index, with what is asked of it most; False if somebody else saved before."""
         record.counts = _counts(record)
         return self._index.save(self.path, record, durable)
+
+    def _whole(self, record: Record) -> Record:
+        """The record that was saved, where `record` is only its last rows.  Raises Stale."""
+        if not record.columns.before:
+            return record
+        whole = self._index.load(self.path)
+        if whole is None or whole.generation != record.generation:
+            raise Stale
+        return whole
 
     def _compared(
         self, base: Record, stamp: Stamp, believed: bool, thorough: bool, scanning: bool = True, brief: bool = False
@@ -323,7 +336,9 @@ class Followed(Mailbox):
         elif not scanning:
             return None
         else:
-            record, more = self._found(base, facts, stamp[1], thorough or len(base.columns) <= FEW, brief)
+            thorough |= len(base.columns) <= FEW
+            grown = self._grown(base, facts, stamp[1]) if brief and not thorough else None
+            record, more = grown or self._found(base, facts, stamp[1], thorough, brief)
             given |= more or record.uid_validity != base.uid_validity
             facts = Facts(record.facts)
             facts.set_stamp(stamp, believed)
@@ -357,6 +372,27 @@ class Followed(Mailbox):
     def _is_still(self, record: Record, generation: int) -> bool:
         """There is nothing newer than this, of which nobody has the columns but we (if we have them)."""
         return generation == record.generation or (not self._index.lasting and record.columns.read)
+
+    def _grown(self, base: Record, facts: Facts, size: int) -> tuple[Record, bool] | None:
+        """The last rows of the record after a delivery, and whether UIDs were given; None if it was no mere delivery.
+
+        Who has unsaved changes of a record, or \\Recent messages yet to claim, needs all of it.
+        """
+        unsaved = self._ahead is not None and base is self._ahead[0] and self._ahead[1]
+        known = base.uid_validity and base.facts and base.highest_modseq and base.counts and not base.counts[UNCLAIMED]
+        if unsaved or not known or facts.ino != self._file.stamp()[0] or size <= facts.size:
+            return None
+        columns = self._index.end(self.path, base)
+        start = ending.last_start(columns, facts.size) if columns else 0
+        if columns is None or not start:
+            return None
+        with files.Judge("mail file"):
+            tail = survey.scanned(self._file, start, size, brief=True)
+        grown = ending.grown(identity.end(base, columns), tail, self._trust) if tail else None
+        if grown is not None:
+            facts.verified = 0
+            grown[0].facts = facts.words()
+        return grown
 
     def _found(self, base: Record, facts: Facts, size: int, thorough: bool, brief: bool) -> tuple[Record, bool]:
         """Scan what is new of the file, or all; the record, and whether UIDs were given."""
@@ -446,14 +482,27 @@ class Followed(Mailbox):
         self._facts.believed = 0
 
 
-UNSEEN, FIRST_UNSEEN, UNCLAIMED, UNFILED = range(4)  # in Record.counts
+UNSEEN, FIRST_UNSEEN, UNCLAIMED, FIRST_UNFILED = range(4)  # in Record.counts
 
 
 def _counts(record: Record) -> Sequence[int]:
-    """How many messages are not \\Seen, the number of the first of them, how many no session has claimed,
-    and whether the file may say less than we do."""
-    columns = record.columns
+    """How many messages are not \\Seen, the number of the first of them, how many no session has claimed, and the
+    number of the first of which the file may say less than we do."""
+    now, before, since = _counted(record.columns), record.columns.before, record.since
+    if not before or since is None:
+        return now
+    whole, part = since.counts, _counted(since.columns)  # what is before the last rows stays as it is
+    firsts = [
+        whole[what] if 0 < whole[what] <= before else now[what] and before + now[what]
+        for what in (FIRST_UNSEEN, FIRST_UNFILED)
+    ]
+    unseen, unclaimed = (whole[what] - part[what] + now[what] for what in (UNSEEN, UNCLAIMED))
+    return unseen, firsts[0], unclaimed, firsts[1]
+
+
+def _counted(columns: Columns) -> Sequence[int]:
     bits = columns.flags.tobytes()
     unseen = bits.translate(_UNSEEN)
-    differs = columns.flags != columns.filed or columns.words != columns.filed_words
-    return unseen.count(1), unseen.find(1) + 1, bits.translate(_UNCLAIMED).count(1), int(differs)
+    pairs = (columns.flags, columns.filed), (columns.words, columns.filed_words)
+    unfiled = [row for one, other in pairs if (row := first_different(one, other)) >= 0]
+    return unseen.count(1), unseen.find(1) + 1, bits.translate(_UNCLAIMED).count(1), min(unfiled, default=-1) + 1

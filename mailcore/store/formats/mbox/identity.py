@@ -187,6 +187,13 @@ def follower(base: Record) -> Record:
     return record
 
 
+def end(base: Record, columns: Columns) -> Record:
+    """The same, of its last rows only."""
+    record = _follower(base)
+    record.since, record.counts, record.columns = None, base.counts, columns
+    return record
+
+
 def emptied(base: Record) -> Record:
     """The same without messages."""
     return _follower(base)
