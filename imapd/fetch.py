@@ -244,6 +244,8 @@ class Section:
 
     def span(self, message: Message) -> Span | None:
         """Where it lies; None if there is no such part, or it has no such thing."""
+        if not self.numbers and not self.text:
+            return message.text, 0, len(message.text)
         if not self.numbers and self.text.startswith("HEADER"):
             return self._fields(message.header)  # the body need not be read
         found = self._part(message) if self.numbers else (0, message.body_start, len(message.text))
@@ -525,17 +527,18 @@ class Answers:
         number_of = dict(zip(uids, range(start + 1, stop + 1), strict=True))
         whole = any(item.whole for item in self.items)
         for message in read(self.box, [uid for uid in uids if uid not in self.gone], self.settings, whole):
-            yield from self._answer(number_of.pop(message.uid), message)
+            if fetch := self._answer(number_of.pop(message.uid), message):
+                yield fetch
         self.gone.update(number_of)
 
     def _one(self, index: int) -> Iterator[Fetch]:
         """The answer for one message."""
         uid = self.box.uids[index]
-        if uid not in self.gone:
-            yield from self._answer(index + 1, Message(self.box, uid, self.settings))
+        if uid not in self.gone and (fetch := self._answer(index + 1, Message(self.box, uid, self.settings))):
+            yield fetch
 
-    def _answer(self, number: int, message: Message) -> Iterator[Fetch]:
-        """One answer, whole before it is said."""
+    def _answer(self, number: int, message: Message) -> Fetch | None:
+        """One answer, whole before it is said; None if the message is gone."""
         uid = message.uid
         try:
             pairs = [(item.label, item.value(message)) for item in self.items]
@@ -545,8 +548,8 @@ class Answers:
                 pairs.append((MODSEQ.label, MODSEQ.value(message)))
         except Expunged:
             self.gone.add(uid)
-            return
-        yield UidFetch(uid, pairs) if self.by_uid else Fetch(number, pairs)
+            return None
+        return UidFetch(uid, pairs) if self.by_uid else Fetch(number, pairs)
 
     def _block(self, start: int, stop: int) -> Iterator[Fetch | Ready]:
         """The answers for a slice in one piece of bytes; one by one if a message is gone."""

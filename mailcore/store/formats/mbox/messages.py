@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mailcore.store.textindex import Filed
 
 SLICE_MESSAGES = 100  # so many are read under one lock,
-_HEADER = ("start", "line", "header", "block", "block_octets")  # columns that tell where one lies
+_HEADER = ("start", "line", "header", "block", "block_octets")  # columns that tell where a header lies,
+_TEXT = (*_HEADER, "length")  # and where a message
 SLICE_OCTETS = 1024 * 1024  # or so much of them
 
 # Once a block of this size has been freed, glibc keeps the memory of one slice for the next; till then each page goes
@@ -131,59 +132,69 @@ class Messages(Followed):
             some = wanted[first : first + SLICE_MESSAGES]
             yield from self._undisturbed(lambda some=some: self._headers(some))  # type: ignore[misc]
 
-    def _headers(self, uids: list[int]) -> list[tuple[int, bytes]]:
+    def _headers(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
         """Those that are there, without hidden fields.  The file is as the record says."""
-        columns = self._record.columns
-        if rows := self._side_by_side(uids):
-            spans = zip(uids, *[getattr(columns, name)[rows] for name in _HEADER], strict=True)
-        else:
-            there = [(uid, row) for uid in uids if (row := self._row(uid)) >= 0]
-            spans = ((uid, *[getattr(columns, name)[row] for name in _HEADER]) for uid, row in there)  # type: ignore[assignment]
         read, cut, found = self._file.read, block.cut, []
-        for uid, start, line, octets, place, ours in spans:  # from the line end before the header on
-            header = read(octets + 1, start + line - 1)
+        for uid, start, line, octets, place, ours in self._rows_of(uids, *_HEADER):
+            header = read(octets + 1, start + line - 1)  # from the line end before the header on
             found.append((uid, cut(header, place - line + 1, ours)[1:] if ours else header[1:]))
         return found
 
+    def _rows_of(self, uids: Sequence[int], *names: str) -> list[tuple[int, ...]]:
+        """UID and these columns of those that are there."""
+        columns = self._record.columns
+        if rows := self._side_by_side(uids):
+            return list(zip(uids, *[getattr(columns, name)[rows] for name in names], strict=True))
+        there = [(uid, row) for uid in uids if (row := self._row(uid)) >= 0]
+        return [(uid, *[getattr(columns, name)[row] for name in names]) for uid, row in there]
+
     def texts(self, uids: Iterable[int]) -> Iterator[tuple[int, Text]]:
-        for some in self._slices(uids):
+        for some in self._slices(list(uids)):
             yield from self._undisturbed(lambda some=some: self._texts(some))  # type: ignore[misc]
 
-    def _slices(self, uids: Iterable[int]) -> Iterator[list[int]]:
+    def _slices(self, uids: list[int]) -> Iterator[list[int]]:
         """UIDs of messages that are read under one lock: few, and not much."""
+        self._columns("length")
         some: list[int] = []
         left, limit = SLICE_OCTETS, self._settings.text_octets
-        columns = self._columns("length")
-        for uid in uids:
-            if (row := row_of(columns, uid)) >= 0:
-                left -= min(columns.length[row], limit)
+        for uid, octets in self._rows_of(uids, "length"):
+            left -= min(octets, limit)
             if some and (left < 0 or len(some) == SLICE_MESSAGES):
                 yield some
-                some, left, columns = [], SLICE_OCTETS, self._columns("length")
+                some, left = [], SLICE_OCTETS
             some.append(uid)
         if some:
             yield some
 
-    def _texts(self, uids: Iterable[int]) -> list[tuple[int, Text]]:
-        """Those that are there.  The file is as the record says."""
-        columns, limit = self._record.columns, self._settings.text_octets
-        read = self._file.read
+    def _texts(self, uids: Sequence[int]) -> list[tuple[int, Text]]:
+        """Those that are there, in one read if they lie side by side.  The file is as the record says."""
         found: list[tuple[int, Text]] = []
-        for uid in uids:
-            if (row := row_of(columns, uid)) < 0:
-                continue
-            octets, header, line = columns.length[row], columns.header[row], columns.line[row]
+        rows, limit = self._rows_of(uids, *_TEXT), self._settings.text_octets
+        held, held_at = self._around(rows)
+        for uid, start, line, header, place, ours, octets in rows:
             if octets > limit:
                 found.append((uid, self._in_file(uid, self._headers([uid])[0][1], octets - header)))
                 continue
-            data = read(octets + 1, columns.start[row] + line - 1)  # from the line end before the header on
-            ours = columns.block_octets[row]
+            data, first = held, start + line - held_at
+            if first < 1 or first + octets > len(held):
+                data, first = self._file.read(octets + 1, start + line - 1), 1
             if not ours:
-                found.append((uid, data[1:]))
+                found.append((uid, data[first : first + octets]))
                 continue
-            head = block.cut(data[: header + 1], columns.block[row] - line + 1, ours)
-            found.append((uid, b"".join((memoryview(head)[1:], memoryview(data)[header + 1 :]))))
+            body = first + header
+            head = block.cut(data[first - 1 : body], place - line + 1, ours)  # from the line end before the header on
+            found.append((uid, b"".join((memoryview(head)[1:], memoryview(data)[body : first + octets]))))
         return found
+
+    def _around(self, rows: list[tuple[int, ...]]) -> tuple[bytes, int]:
+        """What lies from the first of these to the last, and where; nothing, if that is much more than they are."""
+        if len(rows) < 2:
+            return b"", 0
+        (_, start, *_), (_, last, line, *_, octets) = rows[0], rows[-1]
+        around = last + line + octets - start
+        if not 0 < around < 2 * min(SLICE_OCTETS, sum([row[-1] for row in rows])):
+            return b"", 0
+        return self._file.read(around, start), start
 
     def _body(self, uid: int, offset: int, octets: int) -> bytes:
         """A span of a body, wherever the message lies by now."""
