@@ -38,7 +38,7 @@ print(*setup["options"]["install_requires"].split(), sep="\n")
 endef
 export REQUIREMENTS
 
-.PHONY: run test reliability bench lint cert install vendor lock uninstall clean venv
+.PHONY: run test reliability bench lint cert install bundle vendor lock uninstall clean venv
 
 run: $(VENV)/installed
 	@exec $(BIN)/python -m mailcore.tools demo
@@ -84,6 +84,7 @@ install: vendor
 	    done || exit 1; \
 	done
 	$(BIN)/python -m compileall -q -f -s "$(DESTDIR)" "$(DESTDIR)$(LIBRARY)"
+	$(MAKE) --no-print-directory bundle
 	install -d "$(DESTDIR)$(LIBEXEC)" "$(DESTDIR)$(COMMANDS)" "$(DESTDIR)$(STATE)"
 	$(call launcher,imapd.__main__,$(LIBEXEC)/imapd)
 	$(call launcher,ipop3d.__main__,$(LIBEXEC)/ipop3d)
@@ -102,6 +103,13 @@ install: vendor
 	    sed 's,/usr/local/libexec,$(LIBEXEC),g' $$file > "$(DESTDIR)$(DOC)/$$file"; \
 	done
 
+# All modules of the servers in one file (mailcore/bundle.py), without docstrings and columns for tracebacks.
+bundle: INSTALLED = $(addprefix "$(DESTDIR)$(LIBRARY)"/,$(PACKAGES))
+bundle: $(VENV)/installed
+	$(BIN)/python -X no_debug_ranges -m compileall -q -f -o 2 -s "$(DESTDIR)" $(INSTALLED)
+	$(BIN)/python -m mailcore.bundle "$(DESTDIR)$(LIBRARY)" $(PACKAGES)
+	find $(INSTALLED) -name '*.opt-2.pyc' -delete
+
 # a file that starts the main() of a module: $(call launcher,MODULE,FILE)
 define launcher
 	@printf '%s\n' '#!$(shell command -v $(PYTHON)) -IS' \
@@ -110,6 +118,9 @@ define launcher
 	    'sys.warnoptions.append("ignore")' \
 	    'sys.path.insert(0, "$(LIBRARY)")' \
 	    'sys.path.append("$(LIBRARY)/vendor")' \
+	    'from mailcore import bundle' \
+	    '' \
+	    'bundle.use("$(LIBRARY)")' \
 	    'from $(1) import main' \
 	    '' \
 	    'sys.exit(main())' > "$(DESTDIR)$(2)"

@@ -275,7 +275,7 @@ def install(scratch: Path, **defaults: str) -> Path:
     with table.open("a") as file:
         for name, value in defaults.items():
             file.write(f"TABLE[{name!r}] = ({value!r}, TABLE[{name!r}][1])\n")
-    subprocess.run([PYTHON, "-m", "compileall", "-q", "-f", str(table)], check=True)
+    subprocess.run(["make", "-s", "bundle", f"PREFIX={target}"], cwd=ROOT, check=True, stdout=quiet, stderr=quiet)
     return target / "libexec"
 
 

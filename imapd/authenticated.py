@@ -6,7 +6,7 @@ messages of the selected mailbox (selected.py), and where mailboxes lie (mailcor
 
 from __future__ import annotations
 
-from imapd import incoming, intake, listing, modseq, news
+from imapd import intake, modseq, news
 from imapd.anytime import command as anytime
 from imapd.responses import Done, Name, Status, Untagged
 from imapd.syntax import storable
@@ -44,9 +44,16 @@ def examine(session: Session, args: Args) -> Talk:
 # RFC 4466 §2.1 select-param; what follows the name is parsed by the function, which may return what
 # there is to tell when the mailbox is open
 SELECT_PARAM: dict[str, Callable[[Session, Args], Any]] = {}
+
+
+def _object_id(box: Mailbox) -> tuple[str, str]:
+    """RFC 8474 §4.1, §4.2."""
+    return f"MAILBOXID ({box.object_id})", "Mailbox id"
+
+
 # response codes and texts that are told of each mailbox
-SELECT_CODE: list[Callable[[Mailbox], tuple[str, str]]] = []
-CREATE_CODE: list[Callable[[Mailbox], tuple[str, str]]] = []  # and of each that is made
+SELECT_CODE: list[Callable[[Mailbox], tuple[str, str]]] = [modseq.highest, _object_id]
+CREATE_CODE: list[Callable[[Mailbox], tuple[str, str]]] = [_object_id]  # and of each that is made
 CLOSED_TOLD = frozenset(("CONDSTORE", "QRESYNC", "UIDONLY", "IMAP4REV2"))  # who has one of these knows CLOSED
 
 
@@ -175,12 +182,16 @@ def unsubscribe(session: Session, args: Args) -> None:
 @command("LIST")
 def list_(session: Session, args: Args) -> Talk:
     """Names that match (RFC 3501 §6.3.8)."""
+    from imapd import listing
+
     yield from listing.list_(session, args)
 
 
 @command("LSUB")
 def lsub(session: Session, args: Args) -> Talk:
     """Subscribed names that match (RFC 3501 §6.3.9)."""
+    from imapd import listing
+
     yield from listing.lsub(session, args)
 
 
@@ -223,6 +234,8 @@ def counted(session: Session, name: str, wanted: Iterable[str]) -> Untagged:
 @command("APPEND", literal=True, trycreate=True)
 def append(session: Session, args: Args) -> Done:
     """Put messages into a mailbox, all or none (RFC 3501 §6.3.11, RFC 3502)."""
+    from imapd import incoming
+
     name = args.space().mailbox()
     try:
         return Done(code=incoming.stored(session, name, incoming.received(session, args)))
@@ -230,4 +243,10 @@ def append(session: Session, args: Args) -> Done:
         session.request.close()
 
 
-intake.PRELUDE["APPEND"] = incoming.is_mail
+def _is_mail(session: Session, args: Args, octets: int) -> bool:
+    from imapd import incoming
+
+    return incoming.is_mail(session, args, octets)
+
+
+intake.PRELUDE["APPEND"] = _is_mail

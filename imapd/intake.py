@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 
+from imapd import extensions
 from imapd.responses import Continue, Status, encode
 from imapd.syntax import LARGEST_NUMBER, NUMBER_DIGITS, Args, is_tag
 from mailcore.commands import is_foreign
@@ -222,6 +223,8 @@ def _line(session: Session, read: _Command) -> Generator[Any, Any, bytes]:
             session.request.tag = tag if is_tag(tag) else b""
         return error.tail
     read.octets += len(line)
+    if not session.stranger:
+        extensions.awaited.need(line)
     return line
 
 

@@ -25,6 +25,13 @@ def note(session: Session) -> None:
     session.enabled.add("CONDSTORE")
 
 
+def highest(box: Mailbox) -> tuple[str, str]:
+    """Told of each mailbox that is selected (RFC 7162 §3.1.2.1)."""
+    if not box.highest_modseq:
+        return "NOMODSEQ", "No mod-sequences in this mailbox"
+    return f"HIGHESTMODSEQ {box.highest_modseq}", "Highest mod-sequence"
+
+
 def kept(box: Mailbox) -> None:
     """A Mistake where there are none (RFC 7162 §3.1.2.2)."""
     if not box.highest_modseq:

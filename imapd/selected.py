@@ -5,12 +5,13 @@ and `uid_command` (what may stand behind UID, RFC 3501 §6.4.8).  What does not:
 and SEARCH ask for (fetch.py, search.py, results.py) and news of the mailbox (news.py).
 
 A command and its UID form differ in how messages are named and in nothing else: both hand
-slices of the view to the same function.
+slices of the view to the same function.  What only some commands need is imported by them: a cold
+session that looks at flags does not wait for SEARCH.
 """
 
 from __future__ import annotations
 
-from imapd import authenticated, fetch, incoming, modseq, news, portion, results, search
+from imapd import authenticated, modseq, news, portion
 from imapd.responses import Done, Status
 from imapd.sequence import compact, of_uids, within
 from mailcore.commands import State
@@ -20,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from imapd import fetch, results
     from imapd.sequence import Place
     from imapd.session import Session, Talk
     from imapd.syntax import Args
@@ -106,6 +108,8 @@ def uid_search(session: Session, args: Args) -> Talk:
 
 
 def _search(session: Session, args: Args, by_uid: bool) -> Talk:
+    from imapd import results, search
+
     box, settings = session.box, session.settings
     wanted = results.options(session, args)
 
@@ -123,6 +127,8 @@ def _search(session: Session, args: Args, by_uid: bool) -> Talk:
 @command("FETCH", numbers=True)
 def fetch_(session: Session, args: Args) -> Talk:
     """Data of messages (RFC 3501 §6.4.5)."""
+    from imapd import fetch
+
     places = by_number(session, args)
     asked = fetch.Asked(fetch.fetch_items(args.space()), places, [])
     fetch.modified(session, args, asked)
@@ -133,6 +139,8 @@ def fetch_(session: Session, args: Args) -> Talk:
 @uid_command("FETCH")
 def uid_fetch(session: Session, args: Args) -> Talk:
     """The same by UID, with the UID in each answer (RFC 3501 §6.4.8)."""
+    from imapd import fetch
+
     box = session.box
     if args.space().skip(b"$"):
         places, named = of_uids(session.saved, box.uids), [(uid, uid) for uid in session.saved]
@@ -149,6 +157,8 @@ def uid_fetch(session: Session, args: Args) -> Talk:
 
 
 def _fetched(session: Session, asked: fetch.Asked, by_uid: bool) -> Talk:
+    from imapd import fetch
+
     asked.places, code = portion.places(session, asked.places)
     return portion.done(code, (yield from fetch.answers(session, asked, by_uid)))
 
@@ -184,6 +194,8 @@ def _store(session: Session, args: Args, places: Sequence[Place], uid: bool) -> 
     Of a message that is gone nothing is told, and a silent STORE does not complain of it
     (RFC 2180 §4.2).
     """
+    from imapd import fetch
+
     since = _unchanged_since(session, args)
     name = args.space().keyword()
     if name not in STORE_ATT:
@@ -223,6 +235,8 @@ def _unchanged_since(session: Session, args: Args) -> int | None:
 
 def _outcome(session: Session, aloud: bool, uid: bool) -> list[fetch.Item]:
     """What a STORE tells: not the flags if it is silent, but always the mod-sequence (RFC 7162 §3.1.3)."""
+    from imapd import fetch
+
     items = [fetch.UID] if uid or modseq.quick(session) else []
     items += [fetch.FLAGS] if aloud else []
     return items + ([fetch.MODSEQ] if modseq.noted(session) and session.box.highest_modseq else [])
@@ -255,6 +269,8 @@ def _copy(session: Session, args: Args, places: Sequence[Place]) -> Done:
 
 def destination(session: Session, args: Args) -> Mailbox:
     """SP mailbox, the last argument; the selected mailbox is not opened again, unless EXAMINE did it."""
+    from imapd import incoming
+
     name = args.space().mailbox()
     args.end()
     if session.has_selected(name) and not session.box.readonly:

@@ -378,10 +378,10 @@ class Service:
 
     def preload(self) -> None:
         """Import what a session after login needs (the listener does, once for all)."""
-        from imapd import authenticated, extensions, news  # noqa: F401
+        from imapd import authenticated, deflate, extensions, fetch, incoming, news, results, search, selected  # noqa: F401
         from mailcore.store import namespace
 
-        extensions.load()
+        extensions.awaited.load()
         namespace.preload()
 
     def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | StartTLS | None]:
@@ -433,7 +433,8 @@ def _welcomed(session: Session, account: Account, entry: Entry | None) -> Speech
     from imapd.extensions.inprogress import Progress
     from mailcore.store.namespace import Store
 
-    extensions.load()
+    if session.anonymous:
+        extensions.awaited.load()  # what he may say is picked out of what is there
     session.store = Store(account.name, account.home, session.settings, account.location)
     session.alerts = alerts.Alerts(session.settings, session.store.notices)
     yield session.store.territory()

@@ -35,6 +35,7 @@ THIRD_PARTY_DOORS = {
     "cryptography": {"mailcore.tools.cert"},
     "click": {"mailcore.options", *(f"mailcore.tools.{word}" for word in WORDS)},
     "sqlite3": {"mailcore.store.database"},
+    "_sqlite3": {"mailcore.store.database"},
     "syslog": {"mailcore.log"},
 }
 NEVER = {"email", "mailbox", "imaplib", "poplib", "asyncio", "dataclasses", "logging", "pickle", "subprocess", "enum"}

@@ -1,8 +1,8 @@
 """The extensions of IMAP4rev1: one file for each RFC, and their names in CAPABILITY's order.
 
 An extension adds to the tables of the states (authenticated.command, ...) and to the tables named
-after grammar rules (STATUS_ATT, FETCH_ATT, SEARCH_KEY); to add one, write its file and its
-line in NAMES.
+after grammar rules (STATUS_ATT, FETCH_ATT, SEARCH_KEY); to add one, write its file, its
+line in NAMES, and in WORDS what it adds: a session imports it when a client first says one of those.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from mailcore.login import sasl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from imapd.session import Session
     from mailcore.settings import Settings
@@ -95,6 +95,54 @@ IF: dict[str, Callable[[Settings], bool]] = {
 }
 UNTOLD = ("imap2bis",)  # extensions without a name
 
+# module: the words that bring it in: every key that it adds to a table, and behind "+" what else cannot do without it
+WORDS = {
+    "acl": "MYRIGHTS GETACL LISTRIGHTS SETACL DELETEACL",
+    "binary": "BINARY BINARY.PEEK BINARY.SIZE",
+    "catenate": "CATENATE",
+    "compress": "COMPRESS",
+    "condstore": "CONDSTORE HIGHESTMODSEQ MODSEQ CHANGEDSINCE",
+    "context": "UPDATE CONTEXT CANCELUPDATE",
+    "display": "DISPLAYFROM DISPLAYTO",
+    "enable": "ENABLE",
+    "esearch": "MIN MAX ALL COUNT + RETURN ESEARCH IMAP4REV2",  # IMAP4rev2 answers every SEARCH so
+    "fuzzy": "FUZZY RELEVANCY",
+    "idle": "IDLE",
+    "imap2bis": "BBOARD FIND SUBSCRIBE UNSUBSCRIBE RFC822.PEEK RFC822.TEXT.PEEK RFC822.HEADER.LINES "
+    "RFC822.HEADER.LINES.NOT",
+    "imap4rev2": "IMAP4REV2",
+    "inprogress": "",  # session.py has it from the start
+    "listextended": "SUBSCRIBED CHILDREN REMOTE",
+    "listmetadata": "METADATA",
+    "listmyrights": "MYRIGHTS",
+    "liststatus": "STATUS",
+    "messagelimit": "UIDAFTER UIDBEFORE",
+    "metadata": "GETMETADATA SETMETADATA",
+    "move": "MOVE",
+    "multisearch": "ESEARCH",
+    "namespace": "NAMESPACE",
+    "notify": "NOTIFY",
+    "objectid": "MAILBOXID EMAILID THREADID",
+    "partial": "PARTIAL",
+    "preview": "PREVIEW",
+    "qresync": "QRESYNC VANISHED",
+    "quota": "GETQUOTA GETQUOTAROOT SETQUOTA",
+    "referrals": "RLIST RLSUB",
+    "replace": "REPLACE",
+    "savedate": "SAVEDATE SAVEDATESUPPORTED SAVEDBEFORE SAVEDON SAVEDSINCE",
+    "scan": "SCAN",
+    "searchres": "SAVE $",
+    "sort": "SORT",
+    "specialuse": "SPECIAL-USE USE XLIST + LIST RLIST",  # marks come with every LIST
+    "statussize": "SIZE DELETED",
+    "thread": "THREAD",
+    "uidonly": "UIDONLY",
+    "uidplus": "EXPUNGE",
+    "unselect": "UNSELECT",
+    "utf8": "UTF8=ACCEPT UTF8",
+    "within": "OLDER YOUNGER",
+}
+
 
 def capabilities(session: Session) -> str:
     """What CAPABILITY lists (RFC 3501 §7.2.1): only what is true, and now."""
@@ -113,10 +161,48 @@ def _spelled(session: Session, name: str) -> str:
     return SPELLED[name](session.settings) if name in SPELLED else name
 
 
-def load() -> None:
-    """Import all of them: after the login."""
+class Awaited:
+    """Extensions that are not imported yet."""
+
+    __slots__ = ("_modules",)
+
+    def __init__(self) -> None:
+        self._modules: dict[str, list[str]] | None = None  # by word; None: not looked at yet
+
+    def need(self, line: bytes) -> None:
+        """Import what a line of a command may speak of; a word too many costs time and no more."""
+        if self._modules is None:
+            self._modules = _by_word()
+        if self._modules:
+            for word in self._modules.keys() & line.translate(_spelling()).decode("ascii").split():
+                _import(self._modules.pop(word))
+
+    def load(self) -> None:
+        """Import all."""
+        self._modules = {}
+        _import([module for module, _ in NAMES.values() if module])
+        _import(UNTOLD)
+
+
+def _by_word() -> dict[str, list[str]]:
+    modules: dict[str, list[str]] = {}
+    for module, words in WORDS.items():
+        for word in words.replace("+", "").split():
+            modules.setdefault(word, []).append(module)
+    return modules
+
+
+def _spelling() -> bytes:
+    """What words here are made of, in upper case; all other octets divide them."""
+    letters = bytes(octet if chr(octet).isalnum() or octet in b".-=$" else 0x20 for octet in range(128))
+    return letters.upper() + b" " * 128
+
+
+def _import(modules: Iterable[str]) -> None:
     from importlib import import_module
 
-    for module in (*(module for module, _ in NAMES.values()), *UNTOLD):
-        if module:
-            import_module(f"imapd.extensions.{module}")
+    for module in modules:
+        import_module(f"imapd.extensions.{module}")
+
+
+awaited = Awaited()

@@ -7,7 +7,7 @@ fetch.py, news.py and results.py, as they are parts of what those say.
 from __future__ import annotations
 
 from imapd import fetch, modseq
-from imapd.authenticated import SELECT_CODE, SELECT_PARAM, STATUS_ATT
+from imapd.authenticated import SELECT_PARAM, STATUS_ATT
 from imapd.criteria import COLUMN, Key
 from imapd.extensions.enable import ENABLE
 from imapd.search import SEARCH_KEY
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
     from imapd.session import Session
     from imapd.syntax import Args
     from mailcore.store.mailbox import Mailbox
-
-
-def _highest(box: Mailbox) -> tuple[str, str]:
-    """Told of each mailbox that is selected (§3.1.2.1)."""
-    if not box.highest_modseq:
-        return "NOMODSEQ", "No mod-sequences in this mailbox"
-    return f"HIGHESTMODSEQ {box.highest_modseq}", "Highest mod-sequence"
 
 
 def _changed_since(session: Session, args: Args, asked: Asked) -> Modifier:
@@ -66,7 +59,6 @@ def _key(query: Query) -> Key:
     return Key(COLUMN, lambda message: message.box.modseq(message.uid) >= least, narrow)
 
 
-SELECT_CODE.append(_highest)
 SELECT_PARAM["CONDSTORE"] = lambda session, args: modseq.note(session)
 STATUS_ATT["HIGHESTMODSEQ"] = lambda box, settings: box.highest_modseq
 ENABLE.add("CONDSTORE")

@@ -6,7 +6,7 @@ we keep no threads (§5.2).
 
 from __future__ import annotations
 
-from imapd.authenticated import CREATE_CODE, SELECT_CODE, STATUS_ATT
+from imapd.authenticated import STATUS_ATT
 from imapd.criteria import COLUMN, Key
 from imapd.fetch import FETCH_ATT, Item
 from imapd.responses import Ready
@@ -28,11 +28,6 @@ EMAILID = Item(
     lambda box, uids: [b"(%b)" % box.email_id(uid).encode() for uid in uids],
 )
 THREADID = Item(b"THREADID", lambda message: None, lambda box, uids: [b"NIL"] * len(uids))
-
-
-def _code(box: Mailbox) -> tuple[str, str]:
-    """Of each mailbox that is selected or made (§4.1, §4.2)."""
-    return f"MAILBOXID ({box.object_id})", "Mailbox id"
 
 
 def _object_id(query: Query) -> str:
@@ -58,8 +53,6 @@ def _thread(query: Query) -> Key:
     return Key(COLUMN, lambda message: False, lambda box, uids: [])
 
 
-SELECT_CODE.append(_code)
-CREATE_CODE.append(_code)
 STATUS_ATT["MAILBOXID"] = lambda box, settings: Ready(b"(%b)" % box.object_id.encode())
 FETCH_ATT["EMAILID"] = lambda args: EMAILID
 FETCH_ATT["THREADID"] = lambda args: THREADID

@@ -22,8 +22,8 @@ BUSY_SECONDS = 20
 
 
 def preload() -> None:
-    """Import sqlite3 now, so that the forks of a listener need not."""
-    import sqlite3  # noqa: F401
+    """Import SQLite now, so that the forks of a listener need not."""
+    import _sqlite3  # noqa: F401
 
 
 class Database:
@@ -63,7 +63,7 @@ class Database:
         """What `question` finds out, or `otherwise` when the file is of no use."""
         if self._broken:
             return otherwise
-        import sqlite3
+        import _sqlite3 as sqlite3  # its half in Python costs a datetime, and nothing here needs that
 
         try:
             if self._connection is None:
@@ -74,7 +74,7 @@ class Database:
             return otherwise
 
     def _opened(self) -> sqlite3.Connection:
-        import sqlite3
+        import _sqlite3 as sqlite3
 
         for again in (True, False):
             connection = sqlite3.connect(

@@ -22,7 +22,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from random import random
 from struct import pack
 from time import monotonic, sleep, time
 
@@ -157,11 +156,16 @@ def _locked_below(directory: str, stale_seconds: float) -> bool:
     return False
 
 
+def _random() -> float:
+    """From 0 to 1, another one in each fork."""
+    return int.from_bytes(os.urandom(2)) / 0xFFFF
+
+
 def pause_seconds(tries: int) -> float:
     """How long to wait after so many tries in vain."""
     if tries < len(FIRST_PAUSES_SECONDS):
-        return FIRST_PAUSES_SECONDS[tries] * (0.5 + random())
-    return 0.05 + 0.45 * random() * min(1.0, tries / 16)
+        return FIRST_PAUSES_SECONDS[tries] * (0.5 + _random())
+    return 0.05 + 0.45 * _random() * min(1.0, tries / 16)
 
 
 def _ofd(fd: int, kind: int) -> None:

@@ -13,8 +13,8 @@ Here also: when messages were saved (RFC 8514) and what a mailbox is called for 
 
 from __future__ import annotations
 
+from _blake2 import blake2b
 from array import array
-from hashlib import blake2b
 from itertools import compress
 from operator import ne
 from time import time, time_ns

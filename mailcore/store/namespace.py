@@ -25,8 +25,6 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import nullcontext
-from copy import copy
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from mailcore import log
@@ -112,9 +110,9 @@ class Store:
         if self._index is None:
             from mailcore.store.index import Index
 
-            settings = copy(self.settings)
+            settings = self.settings
             if self.location.index:
-                vars(settings)["index_directory"] = self.location.index
+                settings = type(settings)(**vars(settings) | {"index_directory": self.location.index})
             self._index = Index(settings, self.user, self.home)
         return self._index
 
@@ -369,6 +367,8 @@ class Store:
         name = self._own(name)
         if name == INBOX:
             raise Refusal("INBOX cannot be deleted", "CANNOT")
+        from contextlib import nullcontext
+
         path = self._link_or_file(name)
         mode = _lstat(path).st_mode
         try:
@@ -411,6 +411,8 @@ class Store:
         if old == INBOX:
             self._move_inbox(new)
             return
+        from contextlib import nullcontext
+
         kind = None if S_ISDIR(mode) else self._check_mailbox(source, mode)
         if S_ISDIR(mode):
             wait_below(source, self.settings)

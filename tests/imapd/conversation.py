@@ -124,7 +124,7 @@ def stranger(*verdicts: Verdict, peer: Peer | None = None, **settings: object) -
 
 def user(*boxes: FakeBox, **settings: object) -> tuple[Client, Session]:
     """A client after login, with these mailboxes."""
-    extensions.load()
+    extensions.awaited.load()
     values = Settings(**({"host_name": "mail.example.org"} | settings))
     session = Session(values, Peer("pipe", local=True), Wire(values.imap_idle_seconds), authenticated.command)
     session.stranger = False
@@ -135,7 +135,7 @@ def user(*boxes: FakeBox, **settings: object) -> tuple[Client, Session]:
 
 def at_home(ground: Ground, **settings: object) -> Client:
     """A client after login, with a real store."""
-    extensions.load()
+    extensions.awaited.load()
     values = load([*(f"{name}={value}" for name, value in ground.options().items())], "/nonexistent")
     vars(values).update(settings)
     session = Session(values, Peer("pipe", local=True), Wire(values.imap_idle_seconds), authenticated.command)

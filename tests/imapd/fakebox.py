@@ -236,7 +236,7 @@ class FakeSession:
         """The answers to a command, without CR LF at their ends; the tagged one has the tag `t`."""
         from imapd import extensions, selected
 
-        extensions.load()
+        extensions.awaited.load()
 
         word, _, rest = line.partition(b" ")
         table, name = selected.command, word.decode().upper()

@@ -121,7 +121,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    extensions.load()
+    extensions.awaited.load()
     made = Place(tmp_path)
     made.found(made.store, b"TEXT e", [])
     yield made

@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 from mailcore.errors import ReadOnly
 from mailcore.store.formats.mbox.box import Box
 from mailcore.store.formats.mbox.mailfile import MailFile
@@ -23,23 +21,28 @@ from mailcore.store.formats.mbox.scan import probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mailcore.settings import Settings
 
 __all__ = ["Box", "held", "probe"]
 
 
-@contextmanager
-def held(path: str, settings: Settings, home: str) -> Iterator[None]:
+class held:  # noqa: N801  said as a verb
     """All locks of a mailbox, for who removes or renames its file; no change of it is left half done."""
-    file = MailFile(path, settings, True, home)
-    try:
+
+    __slots__ = ("_file",)
+
+    def __init__(self, path: str, settings: Settings, home: str) -> None:
+        self._file = MailFile(path, settings, True, home)
+
+    def __enter__(self) -> None:
         try:
-            file.lock(True)
+            self._file.lock(True)
         except ReadOnly:
             pass  # its owner forbade writing, not removing
-        yield
-    finally:
-        file.unlock()
-        file.close()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        self._file.unlock()
+        self._file.close()
