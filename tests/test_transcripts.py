@@ -1,171 +1,138 @@
-"""Plays tests/transcripts/*/*.txt, each three ways.
+"""Plays tests/transcripts/*/*.txt, each in several ways, with and without an index.
 
-A transcript is a header, an empty line, then the talk:
+The ways:
 
-    mailbox: INBOX = three.mbox     a copy of tests/mailboxes/three.mbox (may stand several times)
-    account: fred secret            start before login, with this account in a passwd-file
-    login: fred secret              the same, and log in first
-    secrets: fred secret            the same account, and its secret in clear in a file like /etc/cram-md5.pwd
-    greeting: yes                   the greeting is the first S: line (otherwise it is passed over)
-    setting: name=value             as -o name=value
-    after: INBOX = x-after.mbox     what must lie on the disk in the end, line by line
-    ways: inside pipe               not all three (only with a reason in a comment)
+    inside      byte by byte into the conversation, without a process
+    file        all at once into the standard input of a program started for it
+    pipe        line by line over pipes, to a program started for it
+    warm        line by line to a listener, which keeps sessions for their user's next connection: one listener for
+                all transcripts of the same settings
 
-    # what a step proves
-    C: a line from the client       C| a line of a literal
-    S: a line from the server       S| the same, inside a literal
+What the server knows beforehand:
 
-In S: lines `$name` is bound at first sight and must be the same later, `$` alone stands for
-anything, and \\xNN is an octet.  Without account or login the talk begins after the login.
+    fresh       nothing: it makes its index
+    filled      what another session looked at: all mailboxes, by all that an index remembers, texts too
+    none        nothing, and nothing can be kept: there is no lasting index
 
-Two connections to one store are `1C:`, `1S:`, `2C:`, `2S:`; such a talk is played over pipes.
-
-In C: lines <$name> is what was bound; <apop fred secret>, <cram-md5 fred secret> and <scram secret> are
-what a client makes of the `$stamp`, of the `$challenge` in base64, and of that with SCRAM-SHA-256 after the
-message `n,,n=fred,r=nonce`.
+The answers are the same. Only without an index SELECT says NOMODSEQ where it else says HIGHESTMODSEQ (RFC 7162
+§3.1.2.2), and what needs mod-sequences or what an index keeps says `index: fresh filled` in its header.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import re
+import shutil
+import socket
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from imapd.session import SERVICE as IMAP
+from mailcore.errors import NoSuchMailbox, NotAMailbox
 from mailcore.login import sources
 from mailcore.login.accounts import Account, Peer
 from mailcore.login.channel import Question
 from mailcore.settings import Settings, load
+from mailcore.store.namespace import Store
 from mailcore.store.territory import Territory
+from mailcore.tools.index import _learn as teach
 from mailcore.wire import Aside, Wait
-from tests.mailcore.login import client
 from tests.mailcore.login.oracle import Oracle
 from tests.playground import MAILBOXES, MODULES, Ground, program
+from tests.transcript import VISITOR, Judge, Transcript
 
-TRANSCRIPTS = Path(__file__).parent / "transcripts"
-FILES = sorted(TRANSCRIPTS.glob("*/*.txt"))
+FILES = sorted((Path(__file__).parent / "transcripts").glob("*/*.txt"))
 ANSWER_SECONDS = 20
+LOOKED_AT = """
+x FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE MODSEQ ENVELOPE BODY BODYSTRUCTURE PREVIEW)
+x FETCH 1:* (BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)] BODY.PEEK[HEADER.FIELDS.NOT (RECEIVED)])
+x SORT (SUBJECT FROM ARRIVAL SIZE) UTF-8 ALL
+x THREAD REFERENCES UTF-8 ALL
+x SEARCH OR SUBJECT x TEXT "a string that is nowhere"
+x UNSELECT
+"""
 
 
-class Transcript:
-    def __init__(self, path: Path) -> None:
-        self.server = path.parent.name
-        header, _, talk = path.read_text("latin-1").partition("\n\n")
-        fields = [line.split(": ", 1) for line in header.splitlines() if line and not line.startswith("#")]
-        self.mailboxes = [value.split(" = ") for key, value in fields if key == "mailbox"]
-        self.after = [value.split(" = ") for key, value in fields if key == "after"]
-        self.settings = [value for key, value in fields if key == "setting"]
-        named = dict(fields)
-        self.login = tuple(named["login"].split(" ", 1)) if "login" in named else None
-        self.secrets = tuple(named["secrets"].split(" ", 1)) if "secrets" in named else None
-        self.account = tuple(named["account"].split(" ", 1)) if "account" in named else self.login or self.secrets
-        self.greeting = "greeting" in named
-        spoken = [line for line in talk.splitlines() if line[:2] in ("1C", "1S", "2C", "2S")]
-        self.connections = ["1", "2"] if spoken else [""]
-        self.ways = ["pipe"] if spoken else named.get("ways", "inside file pipe").split()
-        unknown = set(named) - {"mailbox", "after", "setting", "login", "account", "secrets", "greeting", "ways"}
-        assert not unknown, f"unknown header fields: {unknown}"
-        self.steps = self._log_in() + [step for line in talk.splitlines() if (step := _step(line))]
-
-    def _log_in(self) -> list[tuple[str, str]]:
-        greeting = [] if self.greeting else [(f"{number}S", "$") for number in self.connections]
-        if not self.login:
-            return greeting
-        user, secret = self.login
-        if self.server == "imapd":
-            return [*greeting, ("C", f"login LOGIN {user} {secret}\r\n"), ("S", "login OK $")]
-        return [*greeting, ("C", f"USER {user}\r\n"), ("S", "+OK $"), ("C", f"PASS {secret}\r\n"), ("S", "+OK $")]
-
-    def spoken(self) -> bytes:
-        return b"".join(text.encode("latin-1") for who, text in self.steps if who == "C")
+# a start of the program is the dear part, so not all pairs are tried
+PAIRS = {"inside": "fresh filled none", "file": "filled", "pipe": "fresh none", "warm": "fresh filled none"}
 
 
-def _step(line: str) -> tuple[str, str] | None:
-    if not line or line.startswith("#"):
-        return None
-    number, line = (line[0], line[1:]) if line[0] in "12" else ("", line)
-    who, text = line[0], line[3:]
-    assert line[:3] in ("C: ", "C| ", "S: ", "S| ") or line in ("C:", "C|", "S:", "S|"), f"not a step: {line!r}"
-    if who == "C":
-        text = re.sub(r"\\x([0-9a-f]{2})", lambda octet: chr(int(octet[1], 16)), text) + "\r\n"
-    return number + who, text
+def _plays() -> Iterator[object]:
+    for path in FILES:
+        transcript = Transcript(path)
+        for way in transcript.ways:
+            alone = transcript.indexes == ["fresh"]
+            for index in ["fresh"] if alone else [one for one in PAIRS[way].split() if one in transcript.indexes]:
+                yield pytest.param(path, way, index, id=f"{path.parent.name}/{path.stem}-{way}-{index}")
 
 
-class Judge:
-    """Compares what the server says with the S: lines, binding names on the way."""
-
-    def __init__(self) -> None:
-        self.bound: dict[str, str] = {}
-
-    def check(self, pattern: str, said: str) -> None:
-        parts = re.split(r"(\$[a-z_]*|\\x[0-9a-f]{2})", pattern)
-        new: list[str] = []
-        expression = ""
-        for part in parts:
-            if part == "$":
-                expression += ".*"
-            elif part.startswith("$"):
-                if part in self.bound:
-                    expression += re.escape(self.bound[part])
-                elif part in new:
-                    expression += f"(?P={part[1:]})"
-                else:
-                    new.append(part)
-                    expression += rf"(?P<{part[1:]}>[^ )\]\r]+)"
-            elif part.startswith("\\x"):
-                expression += re.escape(chr(int(part[2:], 16)))
-            else:
-                expression += re.escape(part)
-        match = re.fullmatch(expression, said, re.DOTALL)
-        bound = {name: value for name, value in self.bound.items() if name in pattern}
-        assert match, f"\nexpected {pattern!r} {bound or ''}\n     got {said!r}"
-        for name in new:
-            self.bound[name] = match[name[1:]]
-
-    def filled(self, text: str) -> str:
-        """A C: line with what a client computes in its place."""
-        text = re.sub(r"<(\$[a-z_]+)>", lambda match: self.bound[match[1]], text)
-        return re.sub(r"<(apop|cram-md5|scram) ([^>]+)>", self._computed, text)
-
-    def _computed(self, match: re.Match[str]) -> str:
-        challenge = self.bound["$stamp" if match[1] == "apop" else "$challenge"].encode()
-        return client.MECHANISMS[match[1]](challenge, *match[2].encode().split(b" ")).decode()
-
-    def check_file(self, expected: bytes, found: bytes) -> None:
-        lines = found.decode("latin-1").split("\n")
-        patterns = expected.decode("latin-1").split("\n")
-        for pattern, line in zip(patterns, lines, strict=False):
-            self.check(pattern, line)
-        assert len(lines) == len(patterns)
-
-
-def _prepare(transcript: Transcript, ground: Ground) -> list[str]:
-    for name, fixture in transcript.mailboxes:
-        ground.place(name, (MAILBOXES / fixture).read_bytes())
-    options = [f"{name}={value}" for name, value in ground.options().items()] + transcript.settings
-    if transcript.account:
-        options.append(f"passwd_file={ground.accounts(transcript.account)}")
-    if transcript.secrets:
-        options.append(f"cram_md5_file={ground.secrets(transcript.secrets)}")
-    if not transcript.account and transcript.server == "ipop3d":
-        options.append("pop3_preauth=true")
-    return options
-
-
-@pytest.mark.parametrize("way", ["inside", "file", "pipe"])
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_transcript(path: Path, way: str, ground: Ground) -> None:
+@pytest.mark.parametrize("path, way, index", [*_plays()])
+def test_transcript(path: Path, way: str, index: str, ground: Ground, listeners: Listeners) -> None:
     transcript = Transcript(path)
-    if way not in transcript.ways:
-        return
-    options = _prepare(transcript, ground)
+    if way == "warm":
+        ground = listeners.ground(transcript)
+    stranger = way == "warm" or bool(transcript.account)
+    options = _prepare(transcript, ground, index, stranger)
+    steps = transcript.steps(stranger)
+    if index == "none":
+        steps = [(who, "* OK [NOMODSEQ] $" if "* OK [HIGHESTMODSEQ" in text else text) for who, text in steps]
     judge = Judge()
-    {"inside": _inside, "file": _file, "pipe": _pipe}[way](transcript, ground, options, judge)
+    if way == "inside":
+        _inside(transcript, steps, ground, options, judge)
+    elif way == "file":
+        _file(transcript, steps, ground, options, judge)
+    elif way == "pipe":
+        ground.hand_over()
+        _lines(steps, judge, {number: Pipe(transcript, ground, options) for number in transcript.connections})
+    else:
+        address = listeners.address(transcript, options)
+        _lines(steps, judge, {number: Call(address) for number in transcript.connections})
     for name, fixture in transcript.after:
         judge.check_file((MAILBOXES / fixture).read_bytes(), ground.file(name).read_bytes())
+
+
+def _prepare(transcript: Transcript, ground: Ground, index: str, stranger: bool) -> list[str]:
+    for name, fixture in transcript.mailboxes:
+        ground.place(name, (MAILBOXES / fixture).read_bytes())
+    options = [f"{name}={value}" for name, value in ground.options().items()]
+    if index == "filled":
+        _fill([name for name, _ in transcript.mailboxes], options, ground)
+    elif index == "none":
+        (ground.index / "index.db").mkdir()
+    if transcript.secrets:
+        ground.secrets(transcript.secrets)
+    if stranger:
+        options.append(f"passwd_file={ground.accounts(transcript.account or VISITOR)}")
+    elif transcript.server == "ipop3d":
+        options.append("pop3_preauth=true")
+    return options + transcript.settings
+
+
+def _fill(names: list[str], options: list[str], ground: Ground) -> None:
+    """Sessions that look at everything and change nothing: what is \\Recent stays so."""
+    settings = load([*options, "text_index=true"], "/nonexistent")
+    words = b""
+    for name in names:
+        words += f'x EXAMINE "{name}"'.encode("latin-1") + LOOKED_AT.replace("\n", "\r\n").encode()
+    talk = IMAP.session(settings, Peer("pipe", local=True), _fred(ground), None)
+    reply: bytes | None = None
+    with contextlib.suppress(StopIteration):
+        while True:
+            step = talk.send(reply)
+            reply, words = (words, b"") if isinstance(step, Wait) else (None, words)
+    store = Store("fred", str(ground.home), settings)
+    for name in names:
+        with contextlib.suppress(NoSuchMailbox, NotAMailbox), store.open(name, readonly=True) as box:
+            teach(box, settings, store.index)
+    store.close()
+
+
+def _fred(ground: Ground) -> Account:
+    return Account("fred", ground.user.pw_uid, ground.user.pw_gid, str(ground.home))
 
 
 # --- byte by byte into the generator --------------------------------------------------
@@ -173,22 +140,22 @@ def test_transcript(path: Path, way: str, ground: Ground) -> None:
 
 def _conversation(transcript: Transcript, settings: Settings, ground: Ground, service, peer: Peer):  # type: ignore[no-untyped-def]
     if not transcript.account:
-        account = Account("fred", ground.user.pw_uid, ground.user.pw_gid, str(ground.home))
-        yield from service.session(settings, peer, account, None)
+        yield from service.session(settings, peer, _fred(ground), None)
         return
     entry = yield from service.strangers(settings, peer)
     if entry is not None:
         yield from service.session(settings, peer, entry.account, entry)
 
 
-def _inside(transcript: Transcript, ground: Ground, options: list[str], judge: Judge) -> None:
+def _inside(
+    transcript: Transcript, steps: list[tuple[str, str]], ground: Ground, options: list[str], judge: Judge
+) -> None:
     settings = load(options, "/nonexistent")
     module = importlib.import_module(f"{MODULES.get(transcript.server, transcript.server)}.session")
     service, peer = module.SERVICE, Peer("pipe", local=True)
     sources.survey(settings, peer, service.name)
     oracle = Oracle(service, settings, peer)
     talk = _conversation(transcript, settings, ground, service, peer)
-    steps = list(transcript.steps)
     said = b""
     unheard = b""
     reply: object = None
@@ -239,9 +206,11 @@ def _command(transcript: Transcript, options: list[str]) -> list[str]:
     return program(transcript.server, *[word for option in options for word in ("-o", option)])
 
 
-def _file(transcript: Transcript, ground: Ground, options: list[str], judge: Judge) -> None:
+def _file(
+    transcript: Transcript, steps: list[tuple[str, str]], ground: Ground, options: list[str], judge: Judge
+) -> None:
     script = ground.path / "transcript"
-    script.write_bytes(transcript.spoken())
+    script.write_bytes(b"".join(text.encode("latin-1") for who, text in steps if who == "C"))
     ground.hand_over()
     with script.open("rb") as stdin:
         done = subprocess.run(
@@ -254,7 +223,7 @@ def _file(transcript: Transcript, ground: Ground, options: list[str], judge: Jud
             **ground.identity(),  # type: ignore[call-overload]
         )
     lines = done.stdout.decode("latin-1").split("\r\n")
-    for pattern in [text for who, text in transcript.steps if who == "S"]:
+    for pattern in [text for who, text in steps if who == "S"]:
         assert lines, f"expected {pattern!r}, the server said no more"
         judge.check(pattern, lines.pop(0))
     assert lines == [""], f"said more than expected: {lines}"
@@ -262,53 +231,148 @@ def _file(transcript: Transcript, ground: Ground, options: list[str], judge: Jud
     assert done.returncode == 0
 
 
-# --- lock-step over pipes -------------------------------------------------------------
+# --- line by line -----------------------------------------------------------------------
 
 
-def _pipe(transcript: Transcript, ground: Ground, options: list[str], judge: Judge) -> None:
-    ground.hand_over()
-    servers = {number: _started(transcript, ground, options) for number in transcript.connections}
-    killer = threading.Timer(ANSWER_SECONDS, lambda: [server.kill() for server in servers.values()])
+def _lines(steps: list[tuple[str, str]], judge: Judge, servers: dict[str, Pipe] | dict[str, Call]) -> None:
+    killer = threading.Timer(ANSWER_SECONDS, lambda: [server.abandon() for server in servers.values()])
     killer.start()
     try:
-        for who, text in transcript.steps:
+        for who, text in steps:
             server = servers[who[:-1]]
-            assert server.stdin and server.stdout
             if who.endswith("C"):
-                server.stdin.write(judge.filled(text).encode("latin-1"))
-                server.stdin.flush()
+                server.say(judge.filled(text).encode("latin-1"))
             else:
-                line = server.stdout.readline()
+                line = server.hear()
                 assert line.endswith(b"\r\n"), f"expected {text!r}, the server said {line!r} and no more"
                 judge.check(text, line[:-2].decode("latin-1"))
         for server in servers.values():
-            _ended(server)
+            server.end()
     finally:
         killer.cancel()
         for server in servers.values():
-            assert server.stdout and server.stderr
-            server.kill()
-            server.wait()
-            server.stdout.close()
-            server.stderr.close()
+            server.close()
 
 
-def _started(transcript: Transcript, ground: Ground, options: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        _command(transcript, options),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=ground.path,
-        env={"HOME": str(ground.home)},
-        **ground.identity(),  # type: ignore[call-overload]
-    )
+class Pipe:
+    """A program of its own, spoken to over pipes."""
+
+    def __init__(self, transcript: Transcript, ground: Ground, options: list[str]) -> None:
+        self.process = subprocess.Popen(
+            _command(transcript, options),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ground.path,
+            env={"HOME": str(ground.home)},
+            **ground.identity(),  # type: ignore[call-overload]
+        )
+        self.abandon = self.process.kill
+
+    def say(self, words: bytes) -> None:
+        self.process.stdin.write(words)
+        self.process.stdin.flush()
+
+    def hear(self) -> bytes:
+        return self.process.stdout.readline()
+
+    def end(self) -> None:
+        self.process.stdin.close()
+        rest = self.process.stdout.read()
+        assert not rest, f"said more than expected: {rest!r}"
+        assert self.process.stderr.read() == b""
+        assert self.process.wait(10) == 0
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
 
 
-def _ended(server: subprocess.Popen[bytes]) -> None:
-    assert server.stdin and server.stdout and server.stderr
-    server.stdin.close()
-    rest = server.stdout.read()
-    assert not rest, f"said more than expected: {rest!r}"
-    assert server.stderr.read() == b""
-    assert server.wait(10) == 0
+class Call:
+    """A connection to a listener."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.socket = socket.create_connection(address, timeout=ANSWER_SECONDS)
+        self.file = self.socket.makefile("rb")
+
+    def abandon(self) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+    def say(self, words: bytes) -> None:
+        self.socket.sendall(words)
+
+    def hear(self) -> bytes:
+        return self.file.readline()
+
+    def end(self) -> None:
+        with contextlib.suppress(OSError):  # it has hung up already
+            self.socket.shutdown(socket.SHUT_WR)
+        rest = self.file.read()
+        assert not rest, f"said more than expected: {rest!r}"
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+
+# --- listeners ----------------------------------------------------------------------------
+
+
+class Listeners:
+    """One for the transcripts of the same server and settings, each on a ground of its own."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.grounds: dict[tuple[str, ...], Ground] = {}
+        self.running: dict[tuple[str, ...], tuple[subprocess.Popen[bytes], tuple[str, int]]] = {}
+
+    def ground(self, transcript: Transcript) -> Ground:
+        """With nothing on it; its directories stay, for sessions that are kept have been fenced into them."""
+        key = (transcript.server, *transcript.settings)
+        if key not in self.grounds:
+            self.grounds[key] = Ground(self.place / str(len(self.grounds)))
+            self.grounds[key].more["run_directory"] = str(self.grounds[key].path / "run")
+        ground = self.grounds[key]
+        kept = {ground.home, ground.mail, ground.spool, ground.index}
+        for path in [entry for directory in (ground.path, *kept) for entry in directory.iterdir()]:
+            if path.is_dir() and path not in kept:
+                shutil.rmtree(path)
+            elif path not in kept:
+                path.unlink()
+        return ground
+
+    def address(self, transcript: Transcript, options: list[str]) -> tuple[str, int]:
+        """Where it listens; it is started when it is first asked for."""
+        key = (transcript.server, *transcript.settings)
+        self.grounds[key].hand_over()
+        if key not in self.running:
+            with socket.create_server(("127.0.0.1", 0)) as sock:
+                self.running[key] = (self._started(transcript, options, sock), sock.getsockname())
+        return self.running[key][1]
+
+    def _started(self, transcript: Transcript, options: list[str], sock: socket.socket) -> subprocess.Popen[bytes]:
+        ground = self.grounds[(transcript.server, *transcript.settings)]
+        return subprocess.Popen(
+            _command(transcript, [*options, "listen_idle_seconds=600"]),
+            stdin=sock,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ground.path,
+            env={"HOME": str(ground.home)},
+            **ground.identity(),  # type: ignore[call-overload]
+        )
+
+    def close(self) -> None:
+        for process, _ in self.running.values():
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def listeners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listeners]:
+    made = Listeners(tmp_path_factory.mktemp("listeners"))
+    yield made
+    made.close()
