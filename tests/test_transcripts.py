@@ -48,8 +48,11 @@ from tests.transcript import VISITOR, Judge, Transcript
 FILES = sorted((Path(__file__).parent / "transcripts").glob("*/*.txt"))
 ANSWER_SECONDS = 20
 LOOKED_AT = """
-x FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE MODSEQ ENVELOPE BODY BODYSTRUCTURE PREVIEW)
-x FETCH 1:* (BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)] BODY.PEEK[HEADER.FIELDS.NOT (RECEIVED)])
+x FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)
+x FETCH 1:* BODY
+x FETCH 1:* BODYSTRUCTURE
+x FETCH 1:* PREVIEW
+x FETCH 1:* BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)]
 x SORT (SUBJECT FROM ARRIVAL SIZE) UTF-8 ALL
 x THREAD REFERENCES UTF-8 ALL
 x SEARCH OR SUBJECT x TEXT "a string that is nowhere"
@@ -354,7 +357,7 @@ class Listeners:
         return self.running[key][1]
 
     def _started(self, transcript: Transcript, options: list[str], sock: socket.socket) -> subprocess.Popen[bytes]:
-        ground = self.grounds[(transcript.server, *transcript.settings)]
+        ground = self.grounds[transcript.server, *transcript.settings]
         return subprocess.Popen(
             _command(transcript, [*options, "listen_idle_seconds=600"]),
             stdin=sock,
@@ -364,6 +367,11 @@ class Listeners:
             env={"HOME": str(ground.home)},
             **ground.identity(),  # type: ignore[call-overload]
         )
+
+    def processes(self, transcript: Transcript) -> set[str]:
+        """What the listener has forked and not missed yet."""
+        pid = self.running[transcript.server, *transcript.settings][0].pid
+        return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
     def close(self) -> None:
         for process, _ in self.running.values():
@@ -376,3 +384,16 @@ def listeners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listeners]:
     made = Listeners(tmp_path_factory.mktemp("listeners"))
     yield made
     made.close()
+
+
+def test_a_session_that_is_kept_plays_many(listeners: Listeners) -> None:
+    """What the listener is there for: of all that call, some are served by a process that has served before."""
+    transcript = Transcript(FILES[0].parent.parent / "imapd/status.txt")
+    used_again = False
+    for _ in range(10):
+        ground = listeners.ground(transcript)
+        address = listeners.address(transcript, _prepare(transcript, ground, "fresh", True))
+        before = listeners.processes(transcript)
+        _lines(transcript.steps(True), Judge(), {"": Call(address)})
+        used_again |= bool(before) and listeners.processes(transcript) <= before
+    assert used_again
