@@ -384,6 +384,12 @@ class Service:
         extensions.awaited.load()
         namespace.preload()
 
+    def engage(self) -> None:
+        """Start who stays outside the fence: each session has mailboxes to subscribe to."""
+        from mailcore.store import steward
+
+        steward.engage()
+
     def strangers(self, settings: Settings, peer: Peer) -> Generator[Any, Any, Entry | StartTLS | None]:
         """The not authenticated state (RFC 3501 §3.1); returns who was let in, or that TLS comes next.
 

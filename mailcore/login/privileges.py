@@ -298,6 +298,16 @@ class Fence:
         self._places: dict[str, tuple[int, int] | None] = {}
         self.entered = False
 
+    def prepare(self, service: Any) -> None:
+        """What comes as soon as the process is the user's: limits, and who stays outside, for `service` to start."""
+        import resource
+
+        keep_secrets()
+        _lower(resource.RLIMIT_DATA, self._settings.session_octets)
+        engage = getattr(service, "engage", None)
+        if engage is not None and self._settings.confine_session:
+            engage()
+
     def enter(self, territory: Any) -> None:
         """Put it up; for a later conversation of the same user it stands already."""
         if self.entered:

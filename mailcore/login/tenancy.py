@@ -37,6 +37,7 @@ class Tenancy:
         """Be the user, and talk with his first client; the exit status."""
         try:
             self._change()
+            self.fence.prepare(self.service)
         except Exception as error:
             return sorry(self.service, error, self.fds[1])
         return self.converse(peer, entry)

@@ -33,7 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailcore.settings import Settings
     from mailcore.store.mlock import Mlock
-    from mailcore.store.territory import Steward
+    from mailcore.store.steward import Steward
 
 FIRST_PAUSES_SECONDS = (0.002, 0.005, 0.01, 0.02)
 DOTLOCKFILE = "/usr/bin/dotlockfile"  # liblockfile's, setgid mail on Debian

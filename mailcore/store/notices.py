@@ -12,18 +12,25 @@ from mailcore.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailcore.settings import Settings
-    from mailcore.store.territory import Steward
+    from mailcore.store.steward import Steward
+
+
+def notice_paths(settings: Settings, home: str) -> tuple[str, ...]:
+    """The administrator's file, the user's."""
+    given: tuple[str, str] = (settings.alert_file, settings.user_alert_file)
+    return tuple(home + path[1:] if path.startswith("~/") else path for path in given)
 
 
 class NoticeFiles:
-    """Where they are, and opening them here."""
+    """Opening them here."""
 
     __slots__ = ("paths",)
 
-    def __init__(self, settings: Settings, home: str) -> None:
-        given: tuple[str, str] = (settings.alert_file, settings.user_alert_file)
-        self.paths = tuple(home + path[1:] if path.startswith("~/") else path for path in given)
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = paths
 
     def notice(self, number: int) -> int:
         """The descriptor of one."""
@@ -36,8 +43,8 @@ class Notices:
     __slots__ = ("_limit", "_paths", "_told", "file")
 
     def __init__(self, settings: Settings, home: str) -> None:
-        self.file: NoticeFiles | Steward = NoticeFiles(settings, home)
-        self._paths = NoticeFiles(settings, home).paths
+        self._paths = notice_paths(settings, home)
+        self.file: NoticeFiles | Steward = NoticeFiles(self._paths)
         self._limit: int = settings.alert_octets
         self._told = [0] * len(self._paths)
 

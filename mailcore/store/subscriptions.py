@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailcore.store.territory import Steward
+    from mailcore.store.steward import Steward
 
 NAME = ".mailboxlist"
 DOVECOT = ".subscriptions"

@@ -1,14 +1,14 @@
 """Where a session may go, and who does for it what must be done elsewhere.
 
-What lives here: the places of one Store, and the STEWARD.  What does not: how a process is kept
-to its places (mailcore.login, which asks for them and knows nothing of mail).
+What lives here: the places of one Store, and what the STEWARD does.  What does not: how a process is kept
+to its places (mailcore.login, which asks for them and knows nothing of mail); how a steward is started
+and asked (steward.py).
 
 A fenced session can start no program and open no file outside its places.  Three things are left
 that it must have done: the dot lock of an INBOX in a directory that only a setgid helper may
 write in, and ~/.mailboxlist, which lies in the home directory and is replaced by
-rename; and opening the alert files.  A steward does them: a fork of the session from before the fence, the
-same user, that knows these names and takes no others.  It hears one octet and answers with what became of
-it, and with a descriptor where one was asked for:
+rename; and opening the alert files.  A steward does them, the same user, that knows these names and takes no
+others.  It hears one octet and answers with what became of it, and with a descriptor where one was asked for:
 
     L U        make and remove the dot lock of INBOX              (locking.py)
     A B        open the administrator's alert file, the user's  (notices.py)
@@ -19,25 +19,24 @@ It ends when the session does, however that ends, and gives back a lock that is 
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # signal costs an enum
 import _socket
 import errno
 import os
 from array import array
 
-from mailcore.store import locking, spaces
-from mailcore.store.notices import NoticeFiles
+from mailcore.store import locking, spaces, steward
+from mailcore.store.locking import Dotlock
+from mailcore.store.notices import NoticeFiles, notice_paths
+from mailcore.store.steward import BUSY, DONE, FAILED, Steward
 from mailcore.store.subscriptions import ListFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailcore.store.locking import Dotlock
+    from collections.abc import Sequence
+
     from mailcore.store.namespace import Store
 
-ANSWER = 2  # octets: one of these, and an errno
-DONE, FAILED, BUSY = range(3)
 NAMES = ("/etc/passwd", "/etc/group")  # who owns a mailbox, for access control lists
-MOST_DESCRIPTORS = 65536
 
 
 class Territory:
@@ -57,12 +56,17 @@ class Territory:
         return places
 
     def _steward(self) -> Steward:
-        """The one that this process has from an earlier conversation of the same user, or a new one."""
-        store, steward = self._store, locking.deputy
-        dot = locking.Dotlock(store.location.inbox, store.settings.dotlock_stale_seconds)
-        if isinstance(steward, Steward) and steward.names == (dot.path, store.subscriptions.path):
-            return steward
-        return Steward(dot, store.subscriptions.path, NoticeFiles(store.settings, store.home))
+        """The one that waits, or that this process has from an earlier conversation of the same user, or a new one."""
+        store = self._store
+        names: tuple[str, ...] = (store.location.inbox, str(store.settings.dotlock_stale_seconds))
+        names += (store.subscriptions.path, *notice_paths(store.settings, store.home))
+        one = steward.at_hand
+        if one is None or one.names and one.names != names:
+            one = Steward()
+        if not one.names:
+            one.appoint(names)
+        steward.at_hand = one
+        return one
 
     def places(self) -> list[tuple[str, str]]:
         """The mail root (made if it is missing, for it must exist to be a place), INBOX, the index, the spool."""
@@ -80,72 +84,11 @@ class Territory:
         return [(path, word) for path, word in places if path]
 
 
-class Steward:
-    """The session's end: what it cannot do itself, asked for."""
-
-    def __init__(self, dot: Dotlock, list_path: str, notices: NoticeFiles | None = None) -> None:
-        """Fork the steward; nothing of the session's but these names goes with it."""
-        self._lock_path = dot.path
-        self.names = (dot.path, list_path)
-        self._sock, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-        if os.fork() == 0:
-            try:
-                serve(theirs, dot, ListFile(list_path), notices)
-            finally:
-                os._exit(1)  # whatever happens, never back into the session
-        theirs.close()
-
-    def lock(self, path: str) -> bool:
-        """Make the dot lock `path`, which must be INBOX's; raises as Dotlock.acquire does."""
-        if path != self._lock_path:
-            raise PermissionError(errno.EACCES, "no lock for the steward to make")
-        self._ask(b"L")
-        return True
-
-    def unlock(self) -> None:
-        self._ask(b"U")
-
-    def home(self) -> int:
-        return self._ask(b"H")
-
-    def notice(self, number: int) -> int:
-        return self._ask((b"A", b"B")[number])
-
-    def read(self) -> int:
-        return self._ask(b"R")
-
-    def fresh(self) -> int:
-        return self._ask(b"N")
-
-    def put(self) -> None:
-        self._ask(b"P")
-
-    def drop(self) -> None:
-        self._ask(b"D")
-
-    def _ask(self, verb: bytes) -> int:
-        """The descriptor of an answer, -1 if it has none; what failed there fails here."""
-        self._sock.send(verb, _socket.MSG_NOSIGNAL)
-        numbers = array("i")
-        room = _socket.CMSG_LEN(numbers.itemsize)
-        answer, ancillary, _, _ = self._sock.recvmsg(ANSWER, room, _socket.MSG_CMSG_CLOEXEC)
-        for _, _, data in ancillary:
-            numbers.frombytes(data)
-        if len(answer) != ANSWER:
-            raise OSError("the steward is gone")
-        if answer[0] == BUSY:
-            raise locking.Busy
-        if answer[0] == FAILED:
-            raise OSError(answer[1], os.strerror(answer[1]))
-        return numbers[0] if numbers else -1
-
-
-def serve(sock: _socket.socket, dot: Dotlock, list_file: ListFile, notices: NoticeFiles | None = None) -> None:
-    """The whole life of the steward; it has just been forked."""
-    for number in (_signal.SIGTERM, _signal.SIGHUP, _signal.SIGINT):
-        _signal.signal(number, _signal.SIG_IGN)  # the session's end is its end
+def serve(sock: _socket.socket, names: Sequence[str]) -> None:
+    """What a steward does from the first verb on, for INBOX, a list and alert files of these names."""
+    inbox, stale_seconds, list_path, *paths = names
+    dot, list_file, notices = Dotlock(inbox, float(stale_seconds)), ListFile(list_path), NoticeFiles(paths)
     locking.deputy = None
-    _keep_only(sock.fileno())
     try:
         while verb := sock.recv(1):
             _reply(sock, *_obey(verb, dot, list_file, notices))
@@ -155,22 +98,11 @@ def serve(sock: _socket.socket, dot: Dotlock, list_file: ListFile, notices: Noti
     list_file.drop()
 
 
-def _keep_only(fd: int) -> None:
-    """No end of a connection stays open through us."""
-    null = os.open("/dev/null", os.O_RDWR)
-    for standard in (0, 1, 2):
-        if standard != fd:
-            os.dup2(null, standard)
-    os.closerange(3, fd)
-    os.closerange(max(fd + 1, 3), MOST_DESCRIPTORS)
-
-
-def _obey(verb: bytes, dot: Dotlock, list_file: ListFile, notices: NoticeFiles | None) -> tuple[bytes, int]:
+def _obey(verb: bytes, dot: Dotlock, list_file: ListFile, notices: NoticeFiles) -> tuple[bytes, int]:
     """The answer, and the descriptor that goes with it."""
     deeds = {b"L": lambda: _lock(dot), b"U": dot.release, b"P": list_file.put, b"D": list_file.drop}
     openings = {b"H": list_file.home, b"R": list_file.read, b"N": list_file.fresh}
-    if notices is not None:
-        openings |= {b"A": lambda: notices.notice(0), b"B": lambda: notices.notice(1)}
+    openings |= {b"A": lambda: notices.notice(0), b"B": lambda: notices.notice(1)}
     try:
         if verb in openings:
             return bytes((DONE, 0)), openings[verb]()

@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 from mailcore.settings import Settings
-from mailcore.store.locking import Dotlock
-from mailcore.store.notices import NoticeFiles, Notices
-from mailcore.store.territory import Steward
+from mailcore.store.notices import Notices, notice_paths
+from mailcore.store.steward import Steward
 
 
 def settings(**more: object) -> Settings:
@@ -31,9 +30,8 @@ def test_what_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
 def test_the_steward_opens_them(tmp_path: Path) -> None:
     (tmp_path / ".imapalert").write_bytes(b"hello\n")
     notices = Notices(settings(), str(tmp_path))
-    steward = Steward(
-        Dotlock(str(tmp_path / "fred"), 300), str(tmp_path / "list"), NoticeFiles(settings(), str(tmp_path))
-    )
+    steward = Steward()
+    steward.appoint([str(tmp_path / "fred"), "300", str(tmp_path / "list"), *notice_paths(settings(), str(tmp_path))])
     notices.file = steward
     assert notices.fresh() == [b"hello"]
     assert notices.fresh() == []

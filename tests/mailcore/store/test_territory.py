@@ -13,7 +13,8 @@ from mailcore.settings import Settings
 from mailcore.store import locking
 from mailcore.store.locking import Busy, Dotlock
 from mailcore.store.namespace import Store
-from mailcore.store.territory import Steward, Territory
+from mailcore.store.steward import Steward
+from mailcore.store.territory import Territory
 
 
 @pytest.fixture
@@ -40,10 +41,17 @@ def helper(tmp_path, monkeypatch):
     return lambda: (tmp_path / "asked").read_text().splitlines()
 
 
+def appointed(inbox, list_path, *notices):
+    """A steward with these names."""
+    steward = Steward()
+    steward.appoint([str(inbox), "300", str(list_path), *map(str, notices)])
+    return steward
+
+
 @pytest.fixture
 def steward(tmp_path, helper):
     (tmp_path / "home").mkdir(exist_ok=True)
-    steward = Steward(Dotlock(str(tmp_path / "fred"), 300), str(tmp_path / "home/.mailboxlist"))
+    steward = appointed(tmp_path / "fred", tmp_path / "home/.mailboxlist")
     yield steward
     steward._sock.close()
     os.waitpid(-1, 0)
@@ -100,7 +108,7 @@ def test_the_helper_is_run_where_the_directory_is_not_ours(helper, tmp_path, mon
 
     monkeypatch.setattr(Dotlock, "_link", closed)
     lock = str(tmp_path / "fred.lock")
-    steward = Steward(Dotlock(str(tmp_path / "fred"), 300), str(tmp_path / ".mailboxlist"))
+    steward = appointed(tmp_path / "fred", tmp_path / ".mailboxlist")
     monkeypatch.setattr(locking, "deputy", steward)
     dot = Dotlock(str(tmp_path / "fred"), 300)
     dot.acquire()  # as a session does it
@@ -123,7 +131,7 @@ def test_noise_is_no_verb(steward, tmp_path):
     """S33: ten thousand things that are said and mean nothing."""
     for number in range(10_000):
         octet = bytes((number % 256,))
-        if octet not in b"LUHRNPD":
+        if octet not in b"LUHRNPDAB":
             assert steward._ask(octet + b"/etc/passwd" * (number % 3)) == -1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dotlockfile", "home"]
 
@@ -159,12 +167,28 @@ def test_subscriptions_work_through_it(store, monkeypatch):
 
 
 def test_what_fails_there_fails_here(tmp_path, helper):
-    steward = Steward(Dotlock(str(tmp_path / "fred"), 300), str(tmp_path / "missing/.mailboxlist"))
+    steward = appointed(tmp_path / "fred", tmp_path / "missing/.mailboxlist")
     for ask in (steward.home, steward.fresh, steward.read):
         with pytest.raises(FileNotFoundError):
             ask()
     steward._sock.close()
     os.waitpid(-1, 0)
+
+
+def test_names_are_said_once(steward, tmp_path):
+    with pytest.raises(OSError):
+        steward.appoint(["/etc/passwd", "300", "/etc/shadow", "", ""])
+    with pytest.raises(FileNotFoundError):
+        steward.read()
+    assert os.readlink(f"/proc/self/fd/{steward.home()}") == str(tmp_path / "home")
+
+
+def test_without_names_it_serves_nothing():
+    steward = Steward()
+    with pytest.raises(OSError, match="gone|Broken pipe|reset"):
+        steward.read()
+    steward.close()
+    assert os.waitpid(-1, 0)[1]
 
 
 def test_a_steward_that_is_gone_is_an_error(steward, tmp_path):
@@ -183,7 +207,7 @@ def test_a_lock_that_is_left_is_given_back_when_the_session_is_killed(tmp_path):
     out, into = os.pipe()
     pid = os.fork()
     if pid == 0:
-        steward = Steward(Dotlock(str(tmp_path / "fred"), 300), str(tmp_path / ".mailboxlist"))
+        steward = appointed(tmp_path / "fred", tmp_path / ".mailboxlist")
         steward.lock(str(lock))
         os.write(into, b"!" if lock.exists() else b"?")
         os.kill(os.getpid(), signal.SIGKILL)
@@ -199,7 +223,7 @@ def test_a_lock_that_is_left_is_given_back_when_the_session_is_killed(tmp_path):
 
 def test_the_steward_holds_no_descriptor_of_the_session(tmp_path, helper):
     out, into = os.pipe()
-    steward = Steward(Dotlock(str(tmp_path / "fred"), 300), str(tmp_path / ".mailboxlist"))
+    steward = appointed(tmp_path / "fred", tmp_path / ".mailboxlist")
     os.close(into)
     assert os.read(out, 1) == b""  # ours was the last end
     steward._ask(b"?")  # it has begun
