@@ -9,22 +9,25 @@ wrong with it, Python goes on as if it were not there.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from _frozen_importlib import ModuleSpec  # type: ignore[import-not-found]  # importlib.machinery is dear
-from _frozen_importlib_external import MAGIC_NUMBER, SourcelessFileLoader  # type: ignore[import-not-found]
+from _frozen_importlib import ModuleSpec  # importlib.machinery is dear
+from _frozen_importlib_external import MAGIC_NUMBER, SourcelessFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 NAME = "modules.bundle"
+GARBAGE_OBJECTS = 10_000  # new ones between two collections: at Python's 700 a session has 20 that find nothing
 INDEX_OCTETS = 32768  # more than the index has
 LEFT_OUT = ("mailcore.tools", "mailcore.options")  # they are for people, who read their docstrings as help
 
 
 def use(library: str) -> None:
     """Import from the bundle in that directory from now on, if there is one for this Python."""
+    gc.set_threshold(GARBAGE_OBJECTS)
     bundle = Bundle(os.path.join(library, NAME))
     if bundle.fits():
         sys.meta_path.insert(0, bundle)
@@ -73,7 +76,7 @@ class Bundle:
             os.close(fd)
 
 
-class Loader(SourcelessFileLoader):  # type: ignore[misc]
+class Loader(SourcelessFileLoader):
     """Runs the code of one module, which has been read."""
 
     def __init__(self, name: str, code: bytes) -> None:

@@ -22,7 +22,8 @@ FILES = sorted(path for package in ("mailcore", "imapd", "ipop3d") for path in (
 
 # Floors, from the ground up; a module may import its own floor and those below it.
 GROUND, SPEECH, MESSAGE, SERVICES, SERVERS, DOORS = range(6)
-GROUND_FILES = {"mailcore", "mailcore.errors", "mailcore.settings", "mailcore.log", "mailcore.progress"}
+GROUND_FILES = {"mailcore", "mailcore.errors", "mailcore.settings", "mailcore.log", "mailcore.progress",
+                "mailcore.bundle", "mailcore.expressions"}
 SPEECH_FILES = {"mailcore.wire", "mailcore.dialogue", "mailcore.commands"}
 DOOR_NAMES = ("__main__", "options")
 SERVER_PACKAGES = ("imapd", "ipop3d", "mailcore.poppassd")
@@ -352,12 +353,16 @@ def patterns() -> list[tuple[str, str, object]]:
     import importlib
     import re
 
+    from mailcore import expressions
+
     found = []
     for path in FILES:
         here = module_name(path)
         if path.name == "__main__.py" or here.startswith("mailcore.tools"):
             continue
         for name, value in vars(importlib.import_module(here)).items():
+            if isinstance(value, expressions.Expression):
+                value = value.compiled()
             if isinstance(value, re.Pattern):
                 found.append((here, name, value))
     return found

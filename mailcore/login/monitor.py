@@ -176,14 +176,14 @@ class Monitor:
     def _may_wait(self) -> bool:
         """The first word in clear is the client's, after our greeting."""
         peer = self.peer
-        return peer.kind != "pipe" and not self.sealed and not access.is_proxy(self.settings, peer)
+        return not self.sealed and not access.is_proxy(self.settings, peer)
 
     def _wait_for_word(self) -> Steps:
         """Greet; True when the client speaks: who goes without a word costs no gatekeeper."""
         from mailcore.login import waiting
 
         room = waiting.WaitingRoom(self.service, self.settings)
-        caller = room.receive(self.client_fds[0], self.peer, patient=True)
+        caller = room.receive(self.client_fds[0], self.peer, patient=True, out_fd=self.client_fds[1])
         self.received = True
         log.open_log(self.service.program)
         if caller is None:

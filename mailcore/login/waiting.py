@@ -30,12 +30,14 @@ FIONREAD = 0x541B  # <asm/ioctls.h>: how many octets are there to be read
 
 
 class Caller:
-    """One who waits; `talk` is his conversation, which stands at its first wait (None under TLS)."""
+    """One who waits, heard on `fd` and told on `out_fd`; `talk` is his conversation, which stands at its first wait
+    (None under TLS)."""
 
-    __slots__ = ("fd", "peer", "slots", "since", "until", "talk")
+    __slots__ = ("fd", "out_fd", "peer", "slots", "since", "until", "talk")
 
-    def __init__(self, fd: int, peer: Peer, slots: list[int], patience: float) -> None:
+    def __init__(self, fd: int, out_fd: int, peer: Peer, slots: list[int], patience: float) -> None:
         self.fd = fd
+        self.out_fd = out_fd
         self.peer = peer
         self.slots = slots
         self.since = monotonic()
@@ -52,7 +54,7 @@ class Caller:
             return True
 
     def close(self) -> None:
-        for fd in (self.fd, *self.slots):
+        for fd in {self.fd, self.out_fd, *self.slots}:
             if fd >= 0:
                 os.close(fd)
 
@@ -68,7 +70,7 @@ class WaitingRoom:
     def __len__(self) -> int:
         return len(self.callers)
 
-    def receive(self, fd: int, peer: Peer, patient: bool = False) -> Caller | None:
+    def receive(self, fd: int, peer: Peer, patient: bool = False, out_fd: int = -1) -> Caller | None:
         """Greet him; None if that was all.  TurnedAway, or NameWanted if it could take long for who is not patient."""
         settings = self.settings
         sealed = certificates.at_once(self.service, settings, peer.local_port)
@@ -76,7 +78,7 @@ class WaitingRoom:
         if peer.kind != "socket":
             patience = settings.login_timeout_seconds  # a person may sit there
         slots = [access.receive(self.service, settings, peer, patient)]
-        caller = Caller(fd, peer, slots, min(patience, settings.login_timeout_seconds))
+        caller = Caller(fd, fd if out_fd < 0 else out_fd, peer, slots, min(patience, settings.login_timeout_seconds))
         peer.secure = peer.secure or sealed
         for complaint in sources.survey(settings, peer, self.service.name):
             log.error(complaint)
@@ -148,7 +150,7 @@ class WaitingRoom:
             reason = flown.reason
             if flown.text and not isinstance(flown, Hangup):
                 said.append(self.service.sorry(flown.text))
-        there = not said or say_at_once(caller.fd, b"".join(said))
+        there = not said or say_at_once(caller.out_fd, b"".join(said))
         return reason if there else "Unexpected client disconnect"
 
 

@@ -641,6 +641,10 @@ def _judged(error: OSError, path: str) -> MailError:
 
 def preload() -> None:
     """Import what a Store imports late (a listener does, once for all its children)."""
+    from mailcore import expressions
     from mailcore.store import database, index, quota, territory, textindex, watch  # noqa: F401
+    from mailcore.store.formats.mbox import messages
 
     database.preload()
+    expressions.compile_all()
+    messages.keep_room()

@@ -19,7 +19,7 @@ width, a write torn by a power cut leaves each line a line.
 
 from __future__ import annotations
 
-import re
+from mailcore.expressions import IGNORE_CASE, Expression
 
 # bits of a message's flags as columns hold them
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT, OLD = 1, 2, 4, 8, 16, 32
@@ -30,29 +30,29 @@ _LETTERS = {ord("R"): SEEN, ord("O"): OLD, ord("D"): DELETED, ord("F"): FLAGGED,
 
 # Both are used on a header with a line end put before it, and start with one: re then looks
 # for that octet at the speed of memchr.
-HIDDEN = re.compile(
-    rb"\n(X-IMAPbase|X-IMAP|X-Status|X-Keywords|X-UID|Status)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE
+HIDDEN = Expression(
+    rb"\n(X-IMAPbase|X-IMAP|X-Status|X-Keywords|X-UID|Status)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", IGNORE_CASE
 )
 # what other programs write anew when they rewrite a mailbox says nothing about a message's identity
-_PASSING = re.compile(
+_PASSING = Expression(
     rb"\n(?:X-IMAPbase|X-IMAP|X-Status|X-Keywords|X-UID|Status|Content-Length|Lines|X-Mozilla-[A-Za-z0-9-]*+)"
     rb"[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+",
-    re.IGNORECASE,
+    IGNORE_CASE,
 )
 # most headers have no hidden field: find out fast
-_MAYBE = re.compile(rb"\n(?:[Ss][Tt]|[Xx]-(?:[Ss][Tt]|[Kk][Ee]|[Uu][Ii]|[Ii][Mm]))")
-_MAYBE_PASSING = re.compile(
+_MAYBE = Expression(rb"\n(?:[Ss][Tt]|[Xx]-(?:[Ss][Tt]|[Kk][Ee]|[Uu][Ii]|[Ii][Mm]))")
+# finds nothing in a header that neither we nor others have written into
+TOUCHED = Expression(
     rb"\n(?:[Ss][Tt]|[Xx]-(?:[Ss][Tt]|[Kk][Ee]|[Uu][Ii]|[Ii][Mm]|[Mm][Oo])"
     rb"|[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee]|[Ll][Ii][Nn])"
 )
-touched = _MAYBE_PASSING.search  # None: a header that neither we nor others have written into
-_OURS = re.compile(
+_OURS = Expression(
     rb"\nStatus: ([RO ]{2})\nX-Status: ([DFAT ]{4})\nX-Keywords:( [^\n\r]*)\nX-UID: (\d[\d ]{9})(?=\n)"
 )
-_BASE = re.compile(rb"\nX-IMAP(?:base)?: (\d{10}) (\d{10})( [^\n\r]*)?(?=\n)")
+_BASE = Expression(rb"\nX-IMAP(?:base)?: (\d{10}) (\d{10})( [^\n\r]*)?(?=\n)")
 _DONT_DELETE = b"DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA"
-_SUBJECT = re.compile(rb"\nSubject[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
-_TRAVELLED = re.compile(rb"\n(?:Received|Return-Path|Delivered-To|X-Original-To)[ \t]*:", re.IGNORECASE)
+_SUBJECT = Expression(rb"\nSubject[ \t]*:[ \t]*([^\r\n]*)", IGNORE_CASE)
+_TRAVELLED = Expression(rb"\n(?:Received|Return-Path|Delivered-To|X-Original-To)[ \t]*:", IGNORE_CASE)
 
 KEYWORD_ROOM = 24  # octets kept for keywords in a new block
 BASE_ROOM = 120  # octets kept for keywords in a new X-IMAPbase
@@ -79,7 +79,7 @@ class Hidden:
         self.plain = True  # there is no hidden field at all
 
 
-_NOTHING = Hidden()
+NOTHING = Hidden()
 
 
 def read(header: bytes) -> Hidden:
@@ -88,14 +88,14 @@ def read(header: bytes) -> Hidden:
     Offsets count from that line end, that is from the header's first octet plus one.
     """
     if _MAYBE.search(header) is None:
-        return _NOTHING
+        return NOTHING
     hidden = Hidden()
     fields = 0
     for field in HIDDEN.finditer(header):
         fields += 1
         _take(hidden, field.group(1).lower(), field.group(2))
     if not fields:
-        return _NOTHING
+        return NOTHING
     hidden.plain = False
     ours = _OURS.search(header)
     base = _BASE.search(header)
@@ -172,7 +172,7 @@ def place(header: bytes) -> int:
 
 def identity(header: bytes) -> bytes:
     """What of a header makes a message that message: no hidden field, no line ends' form, no counts."""
-    if _MAYBE_PASSING.search(header) is not None:
+    if TOUCHED.search(header) is not None:
         header = _PASSING.sub(b"", header)
     return header.replace(b"\r", b"").rstrip(b"\n")
 

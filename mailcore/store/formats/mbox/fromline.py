@@ -11,8 +11,13 @@ length and of two words ("MET DST"), "(UTC)" after the zone, blanks at the end.
 
 from __future__ import annotations
 
-import re
 from time import gmtime, localtime
+
+from mailcore.expressions import Expression
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
 
 LINE_OCTETS = 1000  # a longer line separates nothing
 YEAR_10000 = 253402300800  # its first second: years have four digits
@@ -31,11 +36,15 @@ _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 _WORD = rb"\S{3}"
 _ZONE = rb"(?: ([+-]?[A-Za-z0-9]{1,6}(?: DST)?))?"
-_DATE = re.compile(
+_DATE = Expression(
     rb" (" + _WORD + rb"),? {1,2}(" + _WORD + rb") {1,2}(\S{1,2}) (\S{1,2}):(\S{2})(?::(\S{2}))?"
     + _ZONE + rb" (\S{4})" + _ZONE + rb"(?: \([A-Za-z]{1,6}\))?(?: remote from [^\n]*)?[ \t]*\r?\n?\Z"
 )  # fmt: skip
-_USUAL = re.compile(rb"From \S* (\S{3}) (\S{3}) ([ \d]\d) \d\d:\d\d:\d\d (\d{4})\n")  # as ctime(3) has it
+_USUAL = Expression(rb"From \S* (\S{3}) (\S{3}) ([ \d]\d) \d\d:\d\d:\d\d (\d{4})\n")  # as ctime(3) has it
+# the same told without `re`, which a cold session may do without: letters as `a`, digits as `0`
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_SHAPE = bytes.maketrans(_LETTERS + b"0123456789", b"a" * len(_LETTERS) + b"0" * 10)
+_USUAL_SHAPES = (b" aaa aaa 00 00:00:00 0000", b" aaa aaa  0 00:00:00 0000")
 _KEPT = 5000
 _midnights: dict[bytes, int] = {}  # b"Sat Nov 21  2026": its first second, zone not counted
 _zones: dict[int, int] = {}  # ten minutes: this machine's zone then
@@ -43,7 +52,9 @@ _zones: dict[int, int] = {}  # ten minutes: this machine's zone then
 
 def is_separator(line: bytes) -> bool:
     """Is this line (with or without its line end) a separator?"""
-    return line.startswith(b"From ") and len(line) <= LINE_OCTETS and _DATE.search(line, 4) is not None
+    if not line.startswith(b"From ") or len(line) > LINE_OCTETS:
+        return False
+    return line.removesuffix(b"\n")[4:][-25:].translate(_SHAPE) in _USUAL_SHAPES or _DATE.search(line, 4) is not None
 
 
 def parse(line: bytes) -> tuple[bytes, int, int] | None:

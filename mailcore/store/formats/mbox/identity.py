@@ -20,11 +20,11 @@ A message that is not known:
 
 from __future__ import annotations
 
-import re
 from array import array
 from time import time
 
 from mailcore.errors import DiskError
+from mailcore.expressions import Expression
 from mailcore.store.columns import NAMES, Columns
 from mailcore.store.formats.mbox import block
 from mailcore.store.formats.mbox.scan import NEVER
@@ -45,7 +45,7 @@ UNSCANNED = ("uid", "flags", "words", "filed_words", "modseq", "saved")  # colum
 KEYWORDS_FROM_FILE = 1000  # more names than that, a file does not bring along
 
 _TAKEN = bytes(bits | block.NUMBERED for bits in range(256))
-_KEYWORD = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}")  # RFC 3501 §9 atom
+_KEYWORD = Expression(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}")  # RFC 3501 §9 atom
 
 
 class Words:

@@ -27,13 +27,19 @@ _HEADER = ("start", "line", "header", "block", "block_octets")  # columns that t
 _TEXT = (*_HEADER, "length")  # and where a message
 SLICE_OCTETS = 1024 * 1024  # or so much of them
 
-# Once a block of this size has been freed, glibc keeps the memory of one slice for the next; till then each page goes
-# back to the kernel and comes again, zeroed (mallopt(3), M_MMAP_THRESHOLD).  Nothing of the block itself is touched.
-bytearray(2 * SLICE_OCTETS)
-
 # bytes.translate tables: a column of flag bits to those that are told, and to one of yes and no
 _VISIBLE = bytes(bits & VISIBLE for bits in range(256))
 _UNSEEN = bytes(not bits & block.SEEN for bits in range(256))
+
+
+_kept: list[int] = []
+
+
+def keep_room() -> None:
+    """Once a block of this size has been freed, glibc keeps the memory of one slice for the next; till then each page
+    goes back to the kernel and comes again, zeroed (mallopt(3), M_MMAP_THRESHOLD).  It costs 1 ms."""
+    if not _kept:
+        _kept.append(len(bytearray(2 * SLICE_OCTETS)))
 
 
 class Messages(Followed):
@@ -149,6 +155,7 @@ class Messages(Followed):
         return [(uid, *[getattr(columns, name)[row] for name in names]) for uid, row in there]
 
     def texts(self, uids: Iterable[int]) -> Iterator[tuple[int, Text]]:
+        keep_room()
         for some in self._slices(list(uids)):
             yield from self._undisturbed(lambda some=some: self._texts(some))  # type: ignore[misc]
 

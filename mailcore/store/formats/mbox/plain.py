@@ -23,7 +23,6 @@ HEADER_OCTETS = 64 * 1024  # longer ones are scan.py's
 NAMES = (
     "start", "line", "header", "length", "octets", "date", "zone", "digest", "filed", "block", "block_octets",
 )  # fmt: skip
-_NOTHING = block.read(b"\n")
 
 
 def run(data: bytes, at: int, separator: tuple[int, int, int], found: Scan) -> tuple[int, int, int]:
@@ -31,7 +30,7 @@ def run(data: bytes, at: int, separator: tuple[int, int, int], found: Scan) -> t
 
     `at` is the offset of data[0]; separators are offset, seconds and zone.
     """
-    find, touched, number = data.find, block.touched, int.from_bytes
+    find, touched, number = data.find, block.TOUCHED.search, int.from_bytes
     start, when = separator[0], separator[1:]
     begin = start - at
     rows = []
@@ -44,7 +43,7 @@ def run(data: bytes, at: int, separator: tuple[int, int, int], found: Scan) -> t
         if following is None:
             break
         head = data[line_end : head_end + 2]
-        hidden, spot = _NOTHING, len(head) - 1
+        hidden, spot = block.NOTHING, len(head) - 1
         if touched(head) is None:
             shown, same = head, head.rstrip(b"\n")
         else:

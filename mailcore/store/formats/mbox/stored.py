@@ -11,8 +11,6 @@ NUL and bare CR too, stays as it came.
 
 from __future__ import annotations
 
-import re
-
 from mailcore.store.formats.mbox import block
 
 TYPE_CHECKING = False
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
     from mailcore.store.mailbox import Incoming
 
-_FROM = re.compile(rb"\nFrom ")
 _PIECE = 5  # a line end and "From" may end one chunk, the blank start the next
 
 
@@ -96,7 +93,7 @@ def _quoted(chunks: Iterable[bytes]) -> Iterator[bytes]:
             if b"\nFrom".startswith(data[-count:]):
                 keep = count
         out, held = (data[:-keep], data[-keep:]) if keep else (data, b"")
-        out = _FROM.sub(b"\n>From ", out)
+        out = out.replace(b"\nFrom ", b"\n>From ")
         if first and out:
             out, first = out[1:], False
         yield out
