@@ -11,6 +11,8 @@ a message are held; large ones travel in chunks and are never in memory whole.
 
 from __future__ import annotations
 
+from itertools import chain
+
 from imapd import modseq
 from imapd.message import Message, limits, read
 from imapd.responses import Block, Done, Fetch, Literal, Name, Ready, UidFetch, data, flag, pieces, string
@@ -23,6 +25,7 @@ from mailcore.store.mailbox import FLEETING, RECENT, SEEN
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
+    from typing import Any
 
     from imapd.responses import Data, Untagged
     from imapd.sequence import Place
@@ -554,22 +557,35 @@ class Answers:
     def _block(self, start: int, stop: int) -> Iterator[Fetch | Ready]:
         """The answers for a slice in one piece of bytes; one by one if a message is gone."""
         uids = self.box.uids[start:stop]
-        labels = b" ".join([item.label.replace(b"%", b"%%") + b" %b" for item in self.items])
-        template = b"* %d " + (b"UIDFETCH" if self.by_uid else b"FETCH") + b" (" + labels + b")\r\n"
-        numbers = uids if self.by_uid else range(start + 1, stop + 1)
         try:
-            if not self.gone.isdisjoint(uids):
+            if self.gone and not self.gone.isdisjoint(uids):
                 raise Expunged
             remembered = self._remembered(uids)
             written = [
-                item.column(self.box, uids) if item.column else remembered[number]
+                uids if item is UID else item.column(self.box, uids) if item.column else remembered[number]
                 for number, item in enumerate(self.items)
             ]
         except (Expunged, Large):
             for index in range(start, stop):
                 yield from self._one(index)
             return
-        yield Ready(b"".join(map(template.__mod__, zip(numbers, *written, strict=True))))
+        yield Ready(self._lines(uids if self.by_uid else range(start + 1, stop + 1), written))
+
+    def _lines(self, numbers: Sequence[int], written: Sequence[Sequence[Any]]) -> bytes:
+        """Answers with what was written of each item; what all messages have in common is written once."""
+        labels, told = [], [numbers]
+        for item, column in zip(self.items, written, strict=True):
+            label = item.label.replace(b"%", b"%%")
+            if item is UID:
+                labels.append(label + b" %d")
+                told.append(column)
+            elif column.count(column[0]) == len(column):
+                labels.append(label + b" " + column[0].replace(b"%", b"%%"))
+            else:
+                labels.append(label + b" %b")
+                told.append(column)
+        line = b"* %d " + (b"UIDFETCH" if self.by_uid else b"FETCH") + b" (" + b" ".join(labels) + b")\r\n"
+        return line * len(numbers) % tuple(chain.from_iterable(zip(*told, strict=True)))
 
     def _remembered(self, uids: Sequence[int]) -> dict[int, list[bytes]]:
         """The data of each item that may be remembered, by its number; Expunged if a message is gone."""

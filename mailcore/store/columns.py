@@ -5,7 +5,8 @@ they are kept (index.py) and what they mean to a format (formats/).  There is no
 object for a message: 100 000 messages are some arrays of 100 000 numbers.
 
 Columns that come from an index are read one by one, each when somebody looks at it: SELECT wants
-the UIDs, FETCH FLAGS two more.  If others saved meanwhile it is too late for that (`Stale`).
+the UIDs, FETCH FLAGS two more.  If others saved meanwhile it is too late for that (`Stale`).  What was
+not read was not changed, so it need not be written either.
 
 Who only adds rows need not read those before: columns may be the last rows of a mailbox, whole chunks of them.
 """
@@ -14,10 +15,20 @@ from __future__ import annotations
 
 from array import array
 from binascii import crc32
+from itertools import compress
+from operator import ne
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Protocol
+
+    class Reader(Protocol):
+        """Where columns are read from: what was saved in that generation."""
+
+        generation: int
+
+        def __call__(self, name: str) -> array[int]: ...
 
 # name, array type, what it is
 FIELDS = (
@@ -54,10 +65,11 @@ class Stale(Exception):
 class Columns:
     """Rows of facts about messages.
 
-    `before` rows of the mailbox, whole chunks, are not here and stay as they are.
+    `before` rows of the mailbox, whole chunks, are not here and stay as they are.  `_unread` columns are
+    still in the index, `_shared` ones are others' too, `unsaved` ones may not be as in the index.
     """
 
-    __slots__ = (*NAMES, "_count", "_read", "_shared", "before")
+    __slots__ = (*NAMES, "_count", "_read", "_shared", "_unread", "before", "unsaved")
 
     if TYPE_CHECKING:
         uid: array[int]
@@ -78,20 +90,24 @@ class Columns:
         modseq: array[int]
         saved: array[int]
         _count: int
+        _read: Reader | None
         _shared: set[str]
+        _unread: set[str]
+        unsaved: set[str]
 
     def __init__(self) -> None:
         for name, kind, _ in FIELDS:
             setattr(self, name, array(kind))
-        self.before = 0
-        self._read: Callable[[str], array[int]] | None = None
-        self._shared = set()
+        self.before = self._count = 0
+        self._read = None
+        self._shared, self._unread, self.unsaved = set(), set(), set(NAMES)
 
     @classmethod
-    def unread(cls, count: int, read: Callable[[str], array[int]]) -> Columns:
+    def unread(cls, count: int, read: Reader) -> Columns:
         """Columns of `count` rows, each read when it is asked for; `read` raises Stale."""
         some = cls.__new__(cls)
-        some._count, some._read, some._shared, some.before = count, read, set(), 0
+        some._count, some._read, some.before = count, read, 0
+        some._shared, some._unread, some.unsaved = set(), set(NAMES), set()
         return some
 
     def __getattr__(self, name: str) -> array[int]:
@@ -100,6 +116,7 @@ class Columns:
             raise AttributeError(name)
         column = self._read(name)
         setattr(self, name, column)
+        self._unread.discard(name)
         return column
 
     def have(self, names: Sequence[str] = NAMES) -> bool:
@@ -109,17 +126,21 @@ class Columns:
                 getattr(self, name)
         except Stale:
             return False
-        if names is NAMES:
-            self._read = None
         return True
 
     @property
     def read(self) -> bool:
         """All of them are in memory."""
-        return self._read is None
+        return not self._unread
+
+    def settled(self, generation: int) -> None:
+        """They are in the index as they are here."""
+        self.unsaved.clear()
+        if self._read is not None:
+            self._read.generation = generation
 
     def __len__(self) -> int:
-        return len(self.start) if self._read is None else self._count
+        return self._count if self._unread else len(self.start)
 
     def picked(self, rows: Sequence[int]) -> Columns:
         """These rows in this order."""
@@ -143,17 +164,30 @@ class Columns:
     def copy(self) -> Columns:
         """The same to be changed: whoever changes another column than those of OFTEN says so first (`own`)."""
         some = Columns.__new__(Columns)
-        some._read, some._shared, some.before = None, set(NAMES), self.before
-        for name in NAMES:
+        for name in OFTEN:
+            getattr(self, name)  # read, so that it stays here as it is
+        some._count, some._read, some.before = self._count, self._read, self.before
+        some._unread, some.unsaved = set(self._unread), set(self.unsaved)
+        some._shared = set(NAMES) - some._unread
+        for name in some._shared:
             setattr(some, name, getattr(self, name))
         some.own(*OFTEN)
         return some
 
     def own(self, *names: str) -> None:
         """These columns are going to be changed, and nobody else's with them."""
+        for name in self._unread.intersection(names):
+            getattr(self, name)
         for name in self._shared.intersection(names):
             setattr(self, name, getattr(self, name)[:])
         self._shared.difference_update(names)
+        self.unsaved.update(names)
+
+    def same(self, name: str, other: Columns) -> bool:
+        """Is this column the other's, by that alone where it comes from?"""
+        if name in self._unread:
+            return self._read is other._read
+        return name not in other._unread and getattr(self, name) is getattr(other, name)
 
     def file_order(self) -> Sequence[int]:
         """The rows in the order of the file."""
@@ -169,23 +203,30 @@ class Columns:
     # --- on the disk -----------------------------------------------------------------
 
     def chunks(self, name: str) -> Iterator[tuple[int, bytes]]:
-        """A column packed, CHUNK_ROWS rows in each, a checksum first; each with its number."""
+        """A column packed, CHUNK_ROWS rows in each, a checksum first; each with its number.
+
+        Equal rows are one row, but in the last chunk.
+        """
         column, number = getattr(self, name), NUMBERS[name]
+        last = len(column) - CHUNK_ROWS
         for place, first in enumerate(range(0, len(column), CHUNK_ROWS), self.before // CHUNK_ROWS):
             data = column[first : first + CHUNK_ROWS].tobytes()
+            if first < last and data == data[: column.itemsize] * CHUNK_ROWS:
+                data = data[: column.itemsize]
             yield place, crc32(data, number * _SEED + place).to_bytes(4, "little") + data
 
 
-def different(one: array[int], other: array[int]) -> list[int]:
-    """The rows in which two columns of one kind and length differ."""
-    found: list[int] = []
+def different(one: array[int] | bytes, other: array[int] | bytes) -> Sequence[int]:
+    """The rows in which two columns of one kind and length differ; a range if they are side by side."""
     if one == other:
-        return found
-    for first in range(0, len(one), CHUNK_ROWS):
-        here, there = one[first : first + CHUNK_ROWS], other[first : first + CHUNK_ROWS]
-        if here != there:
-            found += [row for row, (new, old) in enumerate(zip(here, there, strict=True), first) if new != old]
-    return found
+        return ()
+    if isinstance(one, bytes) and isinstance(other, bytes):  # all at once: as one long number
+        marks = (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).to_bytes(len(one), "big")
+    else:
+        marks = bytes(map(ne, one, other))
+    first, stop = len(marks) - len(marks.lstrip(b"\0")), len(marks.rstrip(b"\0"))
+    run = range(first, stop)
+    return run if not marks.count(0, first, stop) else list(compress(run, marks[first:stop]))
 
 
 def first_different(one: array[int], other: array[int]) -> int:
@@ -205,5 +246,8 @@ def unpacked(name: str, chunks: Sequence[bytes], first: int = 0) -> array[int] |
     for place, (data, view) in enumerate(zip(chunks, views, strict=True), seed + first):
         if len(data) < 4 or crc32(view, place) != int.from_bytes(data[:4], "little"):
             return None
-    column.frombytes(b"".join(views))
+    for view in views[:-1]:
+        column.frombytes(bytes(view) * CHUNK_ROWS if len(view) == column.itemsize else view)
+    if views:
+        column.frombytes(views[-1])
     return column

@@ -179,11 +179,10 @@ class Index(Database):
         record.counts = [int(count) for count in counts.split()]
         record.keywords = keywords.split(" ") if keywords else []
         record.word_sets = [int(mask, 16) for mask in sets.split(" ")]
-        limits = _limits(record)
-        record.columns = Columns.unread(row[5], lambda name: self._column(path, row[2], row[5], name, limits))
+        record.columns = Columns.unread(row[5], _Kept(self, path, row[2], row[5], _limits(record)))
         return record
 
-    def _column(self, path: str, generation: int, count: int, name: str, limits: dict[str, int]) -> array[int]:
+    def column(self, path: str, generation: int, count: int, name: str, limits: dict[str, int]) -> array[int]:
         """A column of `count` rows as it was saved in that generation.  Raises Stale."""
         column: array[int] | None = self._asked(lambda db: self._read(db, path, generation, name), None)
         if column is None or not _is_sound(name, column, count, limits):
@@ -235,6 +234,7 @@ class Index(Database):
                 return None
             setattr(columns, NAMES[field], column)
             sums.setdefault(NAMES[field], {})[number] = data[:4]
+        columns.unsaved.clear()
         return columns
 
     @staticmethod
@@ -279,7 +279,10 @@ class Index(Database):
 
         What changed gets its mod-sequence here.
         """
-        modseq.stamp(path, record)
+        try:
+            modseq.stamp(path, record)
+        except Stale:
+            return False
         done: bool | None = self._asked(lambda db: self._save(db, path, record, durable), None)
         if done is None:
             record.generation += 1  # no index any more: the session's memory is all there is
@@ -287,6 +290,7 @@ class Index(Database):
             return True
         if done:
             record.since = None
+            record.columns.settled(record.generation)
         return done
 
     def _save(self, db: sqlite3.Connection, path: str, record: Record, durable: bool) -> bool:
@@ -322,23 +326,29 @@ class Index(Database):
             (path, record.generation + 1, crc32(_checked(*counts)), *counts),
         ).fetchone()
         known = self._sums(path, record.generation) if record.generation else {}
-        sums = {name: self._write_column(db, mailbox, name, record.columns, known.get(name, {})) for name in NAMES}
-        self._saved[path] = record.generation + 1, sums
+        sums = self._write_columns(db, mailbox, record.columns, known)
+        self._saved[path] = record.generation + 1, known | sums
 
     @staticmethod
-    def _write_column(
-        db: sqlite3.Connection, mailbox: int, name: str, columns: Columns, known: dict[int, bytes]
-    ) -> dict[int, bytes]:
+    def _write_columns(
+        db: sqlite3.Connection, mailbox: int, columns: Columns, known: dict[str, dict[int, bytes]]
+    ) -> dict[str, dict[int, bytes]]:
         """Write the chunks whose checksum is not what is `known` to lie there; the checksums of what then does."""
-        field, sums = NUMBERS[name], {}
-        for number, data in columns.chunks(name):
-            sums[number] = data[:4]
-            if known.get(number) != data[:4]:
-                db.execute("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?)", (mailbox, field, number, data))
-        count = columns.before // CHUNK_ROWS + len(sums)
-        if not known or max(known) >= count:
-            db.execute("DELETE FROM chunk WHERE mailbox = ? AND field = ? AND number >= ?", (mailbox, field, count))
-        return {number: data for number, data in (known | sums).items() if number < count}
+        count = -(-(columns.before + len(columns)) // CHUNK_ROWS)
+        sums: dict[str, dict[int, bytes]] = {}
+        rows, ends = [], []
+        for name in columns.unsaved:
+            field, there = NUMBERS[name], known.get(name, {})
+            now = sums[name] = {number: data for number, data in there.items() if number < count}
+            if not there or len(now) < len(there):
+                ends.append((mailbox, field, count))
+            for number, data in columns.chunks(name):
+                if now.get(number) != data[:4]:
+                    rows.append((mailbox, field, number, data))
+                    now[number] = data[:4]
+        db.executemany("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?)", rows)
+        db.executemany("DELETE FROM chunk WHERE mailbox = ? AND field = ? AND number >= ?", ends)
+        return sums
 
     # --- texts -----------------------------------------------------------------------
 
@@ -482,6 +492,18 @@ def _is_sound(name: str, column: array[int], count: int, limits: dict[str, int])
     """Are these so many numbers, and all of them possible?  UIDs ascend."""
     last = max(column[-1:] if name == "uid" else column, default=-1) if name in limits else -1
     return len(column) == count and last < limits.get(name, 0)
+
+
+class _Kept:
+    """Reads columns of `count` rows, all below their limits, as they were saved in a generation.  Raises Stale."""
+
+    __slots__ = ("_count", "_index", "_limits", "_path", "generation")
+
+    def __init__(self, index: Index, path: str, generation: int, count: int, limits: dict[str, int]) -> None:
+        self._index, self._path, self.generation, self._count, self._limits = index, path, generation, count, limits
+
+    def __call__(self, name: str) -> array[int]:
+        return self._index.column(self._path, self.generation, self._count, name, self._limits)
 
 
 def _checked(summary: str, messages: int, uid_validity: int, uid_next: int) -> bytes:

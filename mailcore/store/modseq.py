@@ -16,10 +16,9 @@ from __future__ import annotations
 from _blake2 import blake2b
 from array import array
 from itertools import compress
-from operator import ne
 from time import time, time_ns
 
-from mailcore.store.columns import Columns
+from mailcore.store.columns import Columns, different
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,22 +34,24 @@ _SHOWN = bytes(bits & SHOWN for bits in range(256))  # for bytes.translate
 
 
 def stamp(path: str, record: Record) -> None:
-    """Number what differs between `record` and the one it follows; may be done again."""
+    """Number what differs between `record` and the one it follows; may be done again.  Raises Stale."""
     before = record.since
     columns = record.columns
-    columns.own("modseq", "saved")
     known = before is not None and before.highest_modseq and before.uid_validity == record.uid_validity
     if before is None or not known:
         _first(path, record)
         return
     now = min(max(before.highest_modseq + 1, time_ns() // 1000), LAST)
     changed = _carried(before, record)
+    if changed:
+        columns.own("modseq")
     if changed and changed[-1] - changed[0] + 1 == len(changed):
         columns.modseq[changed[0] : changed[-1] + 1] = array("Q", [now]) * len(changed)
     else:
         for row in changed:
             columns.modseq[row] = now
-    _dated(columns)
+    if not columns.same("saved", before.columns):
+        _dated(columns)
     record.forgotten_modseq, record.object_id = before.forgotten_modseq, before.object_id
     record.highest_modseq = now if changed or record.gone else before.highest_modseq
 
@@ -59,6 +60,7 @@ def _first(path: str, record: Record) -> None:
     """A mailbox of which no numbers are known: all of it is new, and what was before is forgotten."""
     former = record.since.highest_modseq if record.since is not None else 0
     now = max(former + 1, record.highest_modseq, time_ns() // 1000)
+    record.columns.own("modseq", "saved")
     record.columns.modseq[:] = array("Q", [now]) * len(record.columns)
     record.highest_modseq = record.forgotten_modseq = now
     record.gone = []
@@ -67,7 +69,7 @@ def _first(path: str, record: Record) -> None:
     _dated(record.columns)
 
 
-def _carried(before: Record, record: Record) -> list[int]:
+def _carried(before: Record, record: Record) -> Sequence[int]:
     """Take over the numbers of what is the same, note what is gone; the rows that are new or different."""
     old, new = before.columns, record.columns
     record.gone = []
@@ -80,20 +82,19 @@ def _carried(before: Record, record: Record) -> list[int]:
         old = left
     count = len(old.uid)
     if old.uid != new.uid[:count]:
-        return list(range(len(new)))  # new messages among old ones: that does not happen
-    new.modseq[:count], new.saved[:count] = old.modseq, old.saved
+        return range(len(new))  # new messages among old ones: that does not happen
+    for name in ("modseq", "saved"):
+        if not new.same(name, old):
+            new.own(name)
+            getattr(new, name)[:count] = getattr(old, name)
     shown, told = (columns.flags.tobytes()[:count].translate(_SHOWN) for columns in (new, old))
-    changed = _different(shown, told)
+    changed = different(shown, told)
     same_words = record.word_sets[: len(before.word_sets)] == before.word_sets
     if not same_words or record.keywords[: len(before.keywords)] != before.keywords:
-        return list(range(len(new)))
-    words = _different(new.words[:count], old.words)
-    return (sorted({*changed, *words}) if words else changed) + list(range(count, len(new)))
-
-
-def _different(new: Sequence[int], old: Sequence[int]) -> list[int]:
-    """Where these two are not the same."""
-    return [] if new == old else list(compress(range(len(new)), map(ne, new, old)))
+        return range(len(new))
+    if words := different(new.words[:count], old.words):
+        changed = sorted({*changed, *words})
+    return changed if count == len(new) else [*changed, *range(count, len(new))]
 
 
 def _dated(columns: Columns) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
 
-from mailcore.store.columns import CHUNK_ROWS, NAMES, Columns, Stale, unpacked
+from mailcore.store.columns import CHUNK_ROWS, NAMES, OFTEN, Columns, Stale, different, unpacked
 
 
 def columns(rows):
@@ -51,9 +53,42 @@ def test_read_when_asked_for():
     assert lazy.start[6] == 60 and lazy.have(("start", "uid")) and asked == ["start", "uid"]
     assert not lazy.have() and not lazy.have(("zone",))
     with pytest.raises(Stale):
-        lazy.copy()
+        _ = lazy.copy().zone
     with pytest.raises(AttributeError):
         _ = lazy.nothing
+
+
+def test_equal_rows_are_one():
+    made = columns(3 * CHUNK_ROWS)
+    made.zone[:] = array("h", [-60]) * len(made)
+    chunks = [data for _, data in made.chunks("zone")]
+    assert list(map(len, chunks)) == [6, 6, 4 + 2 * CHUNK_ROWS], "but of the last chunk"
+    assert unpacked("zone", chunks) == made.zone
+
+
+def test_what_was_not_read_was_not_changed():
+    lazy = Columns.unread(7, lambda name: getattr(columns(7), name))
+    other = lazy.copy()
+    assert not other.read and other.unsaved == set(OFTEN)
+    assert other.same("start", lazy) and not other.same("flags", lazy)
+    other.own("start")
+    other.start[0] = 5
+    assert lazy.start[0] == 0 and other.copy().unsaved == {*OFTEN, "start"} and not other.same("start", lazy)
+    assert other.date == lazy.date and not other.same("date", columns(7))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "rows"),
+    [
+        (b"aaaa", b"aaaa", []),
+        (b"abba", b"aaaa", [1, 2]),
+        (b"aaab", b"baaa", [0, 3]),
+        (array("I", [1, 2, 3, 900]), array("I", [0, 2, 3, 4]), [0, 3]),
+        (array("I", [1, 2, 3]), array("I", [1, 2, 3]), []),
+    ],
+)
+def test_different(one, other, rows):
+    assert list(different(one, other)) == rows
 
 
 def test_picked_cut_extended():

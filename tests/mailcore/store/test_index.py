@@ -12,6 +12,7 @@ import pytest
 
 from mailcore.settings import Settings
 from mailcore.store.columns import NAMES, Stale
+from mailcore.store.formats.mbox.identity import follower
 from mailcore.store.index import Index, Record, find_home
 
 
@@ -60,6 +61,7 @@ def test_what_is_saved_is_loaded(index, tmp_path, rows):
 def test_changed_chunks_only_and_shorter_ones(index, tmp_path):
     made = record()
     index.save("/m", made, durable=True)
+    made.columns.own("flags")
     made.columns.flags[1500] = 1
     index.save("/m", made)
     same(index.load("/m"), made)
@@ -85,14 +87,36 @@ def test_columns_are_read_when_they_are_asked_for(index, tmp_path):
     index.save("/m", made)
     early, late = other.load("/m"), other.load("/m")
     assert early.columns.have(("flags",)) and not early.columns.read
-    made.columns.flags[7] = 99
     made.columns.cut(2999)
+    made.columns.flags[7] = 99
     index.save("/m", made)
     assert early.columns.flags[7] == 7 and len(early.columns) == 3000
     assert list(late.columns.uid) == list(early.columns.uid), "the numbers of a session hold"
     with pytest.raises(Stale):
         _ = late.columns.flags
     assert not late.columns.have() and other.load("/m").columns.flags[7] == 99
+
+
+def test_columns_that_nobody_read_stay_as_they_are(index, tmp_path):
+    expected = record()
+    index.save("/m", expected)
+    found = index.load("/m")
+    changed = follower(found)
+    changed.columns.flags[7] = 99
+    assert index.save("/m", changed) and not changed.columns.read and not found.columns.read
+    assert found.columns.flags[7] == 7, "as it was"
+    expected.columns.flags[7], expected.columns.modseq[7] = 99, changed.highest_modseq
+    same(index.load("/m"), expected)
+    same(changed, expected)
+
+
+def test_late_for_what_was_not_read(index, tmp_path):
+    index.save("/m", record())
+    late = follower(index.load("/m"))
+    late.columns.flags[7] = 99
+    other = Index(Settings(), "fred", str(tmp_path))
+    assert other.save("/m", follower(other.load("/m")))
+    assert not index.save("/m", late)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "uid"])
@@ -186,6 +210,7 @@ def test_the_last_rows(index):
     columns = index.end("/m", made)
     assert columns.before == 2048 and list(columns.uid) == list(made.columns.uid[2048:])
     assert index.end("/m", record(1024)) is None and index.end("/none", made) is None
+    columns.own(*NAMES)
     for name in NAMES:
         getattr(columns, name).extend(getattr(columns, name)[:200])
     columns.uid = array("I", range(4097, 4097 + len(columns)))

@@ -88,28 +88,43 @@ class Box(Messages, Numbered):
         self, uids: Iterable[int], change: str, flags: Iterable[str], unchanged_since: int | None = None
     ) -> list[int]:
         self._must_write()
-        with self._current():
-            record = identity.follower(self._record)
-            words = identity.Words(record)
-            bits, mask = bits_and_mask(words, flags)
-            rows, failed = self._rows(uids)
-            if unchanged_since is not None:
-                numbers = record.columns.modseq
-                failed += [record.columns.uid[row] for row in rows if numbers[row] > unchanged_since]
-                rows = [row for row in rows if numbers[row] <= unchanged_since]
-            changed = change_rows(record, words, rows, change, bits, mask)
-            if changed and (len(changed) <= self._settings.flags_at_once or not self._note(record)):
-                self._write(record, changed)
+        wanted, flags = uids if isinstance(uids, array) else list(uids), list(flags)
+        few = len(wanted) <= self._settings.flags_at_once
+        while True:
+            with self._current(columns=few):
+                try:
+                    changed, failed = self._store(wanted, change, flags, unchanged_since)
+                    break
+                except Stale:
+                    self._facts.believed = 0
         self._view.knows(self._record.columns, changed)
         return failed
 
-    def _rows(self, uids: Iterable[int]) -> tuple[Sequence[int], list[int]]:
+    def _store(
+        self, uids: Sequence[int], change: str, flags: Iterable[str], unchanged_since: int | None
+    ) -> tuple[Sequence[int], list[int]]:
+        """The rows that changed and the UIDs that failed.  Raises Stale, and has done nothing then."""
+        record = identity.follower(self._record)
+        words = identity.Words(record)
+        bits, mask = bits_and_mask(words, flags)
+        rows, failed = self._rows(uids)
+        if unchanged_since is not None:
+            numbers = record.columns.modseq
+            failed += [record.columns.uid[row] for row in rows if numbers[row] > unchanged_since]
+            rows = [row for row in rows if numbers[row] <= unchanged_since]
+        changed = change_rows(record, words, rows, change, bits, mask)
+        if changed and (len(changed) <= self._settings.flags_at_once or not self._note(record)):
+            if not record.columns.have():
+                raise Stale
+            self._write(record, changed)
+        return changed, failed
+
+    def _rows(self, uids: Sequence[int]) -> tuple[Sequence[int], list[int]]:
         """The rows of these, and those that are gone."""
-        wanted = uids if isinstance(uids, array) else list(uids)
-        run = self._side_by_side(wanted)
+        run = self._side_by_side(uids)
         if run is not None:
             return range(run.start, run.stop), []
-        rows = [(uid, self._row(uid)) for uid in wanted]
+        rows = [(uid, self._row(uid)) for uid in uids]
         return [row for _, row in rows if row >= 0], [uid for uid, row in rows if row < 0]
 
     def _note(self, record: Record) -> bool:
@@ -141,7 +156,7 @@ class Box(Messages, Numbered):
             raise ReadOnly
 
     def _write(
-        self, record: Record, rows: list[int], removed: Iterable[int] = (), sync: bool = True, whole: bool = False
+        self, record: Record, rows: Sequence[int], removed: Iterable[int] = (), sync: bool = True, whole: bool = False
     ) -> None:
         """Bring `rows` of `record` into the file and take `removed` out of it, then adopt the record.
 

@@ -7,9 +7,8 @@ a file (block.py).
 from __future__ import annotations
 
 from array import array
-from itertools import compress
-from operator import ne, or_
 
+from mailcore.store.columns import different
 from mailcore.store.formats.mbox import block
 from mailcore.store.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 
@@ -50,7 +49,7 @@ def bits_and_mask(words: Words, flags: Iterable[str]) -> tuple[int, int]:
 
 def change_rows(
     record: Record, words: Words, rows: Sequence[int], change: str, bits: int, mask: int
-) -> list[int]:
+) -> Sequence[int]:
     """Change flags of rows in a record; the rows that are others now."""
     columns = record.columns
     table = bytes(_changed(old, change, bits, VISIBLE) for old in range(256))
@@ -71,18 +70,20 @@ def change_rows(
 
 def _change_run(
     record: Record, words: Words, rows: range, table: bytes, change: str, mask: int
-) -> list[int]:
+) -> Sequence[int]:
     """The same for all rows between two, without a look at each."""
     columns, run = record.columns, slice(rows.start, rows.stop)
-    old, old_words = columns.flags[run], columns.words[run]
-    new = old.tobytes().translate(table)
+    old, old_words = columns.flags[run].tobytes(), columns.words[run]
+    new = old.translate(table)
     columns.flags[run] = array("B", new)
-    differ = map(ne, new, old)
+    changed = different(new, old)
     sets = {number: words.number(_changed(record.word_sets[number], change, mask)) for number in sorted(set(old_words))}
     if any(number != former for former, number in sets.items()):
         new_words = columns.words[run] = array("I", map(sets.__getitem__, old_words))
-        differ = map(or_, differ, map(ne, new_words, old_words))
-    return list(compress(rows, differ))
+        changed = sorted({*changed, *different(new_words, old_words)})
+    if isinstance(changed, range):
+        return range(rows.start + changed.start, rows.start + changed.stop)
+    return [rows.start + row for row in changed]
 
 
 def _changed(old: int, change: str, some: int, all_: int = -1) -> int:

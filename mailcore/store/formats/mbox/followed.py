@@ -26,7 +26,7 @@ from itertools import compress
 
 from mailcore.errors import DiskError, InUse, MailError, NoSuchMailbox, ReadOnly
 from mailcore.store import files
-from mailcore.store.columns import Stale, first_different
+from mailcore.store.columns import NAMES, Stale, first_different
 from mailcore.store.formats.mbox import block, ending, identity, survey
 from mailcore.store.formats.mbox.facts import Facts
 from mailcore.store.formats.mbox.mailfile import NOWHERE, MailFile
@@ -68,6 +68,7 @@ class Current:
         self, box: Followed, exclusive: bool, seconds: float | None, thorough: bool, columns: bool = True
     ) -> None:
         self._box = box
+        self._columns = columns
         self._exclusive = exclusive
         self._seconds = seconds
         self._thorough = thorough
@@ -184,9 +185,9 @@ class Followed(Mailbox):
         with Current(self, False, None, thorough, columns=False):
             pass
 
-    def _current(self) -> Current:
+    def _current(self, columns: bool = True) -> Current:
         """All locks, and the record as the file is, every message looked at."""
-        return Current(self, True, None, True)
+        return Current(self, True, None, True, columns)
 
     def _read_ahead(self, exclusive: bool, seconds: float | None, thorough: bool) -> bool:
         """Make the record of the file as it is now, and read for it without a lock; False: not possible here."""
@@ -360,6 +361,7 @@ class Followed(Mailbox):
         if record is None:
             known = self._opened and self._record.columns.read
             record = identity.follower(self._record) if known else Record()
+            record.columns.own(*NAMES)  # whatever lies there
             record.uid_next = self._record.uid_next  # no UID is given twice
             record.generation = generation
         if record.uid_next > identity.ANEW_UID and not self._opened:

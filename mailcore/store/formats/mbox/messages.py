@@ -90,7 +90,7 @@ class Messages(Followed):
             return super().flags_of(uids)
         visible = columns.flags[rows].tobytes().translate(_VISIBLE)
         words, recent = columns.words[rows], self._view.recent
-        if recent.isdisjoint(uids) and len(set(words)) == 1:
+        if (not recent or recent.isdisjoint(uids)) and len(set(words)) == 1:
             few = {bits: self._flag_set(bits, words[0], False) for bits in set(visible)}
             return list(map(few.__getitem__, visible))
         known = self._flag_sets

@@ -16,6 +16,8 @@ from mailcore.store.mailbox import News
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailcore.store.columns import Columns
     from mailcore.store.index import Record
 
@@ -183,7 +185,7 @@ class View:
         ]
         self._flags, self._words = flags[:], words[:]
 
-    def knows(self, columns: Columns, rows: list[int]) -> None:
+    def knows(self, columns: Columns, rows: Sequence[int]) -> None:
         """What the session itself changed is no news to it; rows ascend.  The columns are read."""
         self._look_back(columns)
         if rows and rows[-1] - rows[0] + 1 == len(rows) and columns.uid == self.uids:

@@ -18,7 +18,7 @@ from mailcore.store.formats.mbox.scan import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mailcore.store.formats.mbox.facts import Facts
     from mailcore.store.formats.mbox.mailfile import MailFile
@@ -41,7 +41,7 @@ class Writing:
         self.gone: set[int] = set()  # rows to be removed
         self.whole = False  # write everything anew, to have an X-IMAPbase
 
-    def write(self, rows: list[int], sync: bool) -> None:
+    def write(self, rows: Sequence[int], sync: bool) -> None:
         """Bring the flags of `rows` and the removal of `gone` into the file."""
         size = self.file.stamp()[1]
         patches, begin = self._in_place(rows)
@@ -65,7 +65,7 @@ class Writing:
         for _, offset, data in patches:
             self.file.write(data, offset)
 
-    def _in_place(self, rows: list[int]) -> tuple[Patches, int | None]:
+    def _in_place(self, rows: Sequence[int]) -> tuple[Patches, int | None]:
         """Writes of the same length, and the offset from which the file has to be written anew."""
         columns = self.record.columns
         words = identity.Words(self.record)
