@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pty
-import select
 import shutil
 import signal
 import socket
@@ -18,6 +16,7 @@ import time
 from pathlib import Path
 
 from tests.conftest import need, need_root
+from tests.integration.terminal import Terminal
 from tests.playground import MODULES, interpreter, tree
 
 PASSWORD = "Kanarienvogel-42"
@@ -126,26 +125,19 @@ set confirmappend=no read_inc=0 header_cache="" autoedit=yes abort_unmodified=no
 
 def mutt(home: Path, mailbox: str, keys: str, more: str = "") -> None:
     """Run mutt on a terminal of its own with these keys pushed; `more` are lines for its muttrc."""
-    program = need("mutt")
     (home / "muttrc").write_text(MUTTRC.format(home) + more)
-    pid, terminal = pty.fork()
-    if not pid:
-        os.environ.update(HOME=str(home), TERM="vt100", LINES="24", COLUMNS="80", LC_ALL="C")
-        os.execv(program, [program, "-n", "-F", str(home / "muttrc"), "-f", mailbox, "-e", f'push "{keys}"'])
-    until = time.monotonic() + 60
-    shown = b""
-    try:
-        while time.monotonic() < until:
-            if select.select([terminal], [], [], 1)[0]:
-                shown += os.read(terminal, 65536)
-    except OSError:
-        pass  # it has ended
-    finally:
-        os.close(terminal)
-        if time.monotonic() >= until:
-            os.kill(pid, signal.SIGKILL)
-        _, ended = os.waitpid(pid, 0)
-    assert ended == 0, shown[-2000:]
+    words = ("-n", "-F", str(home / "muttrc"), "-f", mailbox, "-e", f'push "{keys}"')
+    with Terminal(need("mutt"), *words, home=home) as terminal:
+        terminal.ended()
+
+
+def delivered(word: str) -> bytes:
+    """A message as it lies in an mbox, with its separator."""
+    return (
+        f"From {word}@example.org Sat Nov 21 12:00:00 2026\nFrom: {word}@example.org\nTo: f@example.org\n"
+        f"Date: Sat, 21 Nov 2026 12:00:00 +0000\nSubject: {word}\nMessage-ID: <{word}@example.org>\n"
+        f"\nBody of {word}\n\n"
+    ).encode()
 
 
 class Syslog:

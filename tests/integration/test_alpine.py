@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
-import signal
-import time
+import pwd
 from pathlib import Path
 
 import pytest
 
 from benchmarks.reliability.clients import Imap
 from tests.conftest import missing, need, need_root
-from tests.integration.machine import run
+from tests.integration.machine import delivered, run
+from tests.integration.terminal import Terminal
 from tests.playground import Ground, interpreter, tree
 
 MLOCK = Path("/usr/libexec/mlock")  # where Debian's alpine looks for it
@@ -24,53 +22,6 @@ inbox-path={0}
 feature-list=enable-flag-cmd,expunge-without-confirm,expunge-without-confirm-everywhere,quit-without-confirm
 last-version-used=9.99
 """
-
-
-class Alpine:
-    """alpine's index of INBOX on a terminal of its own."""
-
-    def __init__(self, user) -> None:
-        (user.home / ".pinerc").write_text(PINERC.format(user.inbox))
-        os.chown(user.home / ".pinerc", user.uid, user.gid)
-        self.pid, self.terminal = pty.fork()
-        if not self.pid:
-            os.chdir(user.home)
-            os.setgroups([])
-            os.setresgid(user.gid, user.gid, user.gid)
-            os.setresuid(user.uid, user.uid, user.uid)
-            names = {"HOME": str(user.home), "USER": user.name, "TERM": "vt100", "LINES": "24", "COLUMNS": "80"}
-            os.execve(need("alpine"), ["alpine", "-i"], {**names, "LC_ALL": "C", "PATH": "/usr/bin:/bin"})
-
-    def until(self, words: bytes) -> bytes:
-        """What it shows until these words are there."""
-        shown = b""
-        deadline = time.monotonic() + 60
-        while words not in shown:
-            assert time.monotonic() < deadline, shown[-2000:]
-            if select.select([self.terminal], [], [], 1)[0]:
-                shown += os.read(self.terminal, 65536)
-        return shown
-
-    def type(self, keys: bytes, words: bytes) -> bytes:
-        os.write(self.terminal, keys)
-        return self.until(words)
-
-    def quit(self) -> int:
-        os.write(self.terminal, b"q")
-        try:
-            while select.select([self.terminal], [], [], 60)[0]:
-                os.read(self.terminal, 65536)
-        except OSError:
-            pass  # it has ended
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def end(self) -> None:
-        os.close(self.terminal)
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
 
 
 @pytest.fixture
@@ -95,23 +46,13 @@ def mlock(tmp_path):
     MLOCK.unlink()
 
 
-def mail(word: str) -> bytes:
-    return (
-        f"From {word}@example.org Sat Nov 21 12:00:00 2026\nFrom: {word}@example.org\nTo: f@example.org\n"
-        f"Date: Sat, 21 Nov 2026 12:00:00 +0000\nSubject: {word}\nMessage-ID: <{word}@example.org>\n"
-        f"\nBody of {word}\n\n"
-    ).encode()
-
-
 @pytest.fixture
 def session(tmp_path, fred):
     """imapd on a pipe with the user's INBOX selected."""
     need("alpine")
-    fred.inbox.write_bytes(b"".join(map(mail, WORDS)))
+    fred.inbox.write_bytes(b"".join(map(delivered, WORDS)))
     run("chown", f"{fred.name}:mail", str(fred.inbox))
     fred.inbox.chmod(0o600)
-    import pwd
-
     ground = Ground(tmp_path / "ground")
     ground.user = pwd.getpwnam(fred.name)
     ground.inbox = fred.inbox
@@ -124,17 +65,17 @@ def session(tmp_path, fred):
 
 def test_alpine_changes_what_a_session_has_open(mlock, fred, session):
     assert session.say(b"STORE 2 +FLAGS (Work)")[0] == b"OK"
-    alpine = Alpine(fred)
-    try:
-        shown = alpine.until(b"Message 1 of 4")
-        assert b"vulnerable" not in shown
+    pinerc = fred.home / ".pinerc"
+    pinerc.write_text(PINERC.format(fred.inbox))
+    os.chown(pinerc, fred.uid, fred.gid)
+    with Terminal(need("alpine"), "-i", home=fred.home, user=pwd.getpwnam(fred.name), USER=fred.name) as alpine:
+        assert b"vulnerable" not in alpine.until(b"Message 1 of 4")
         alpine.type(b"d", b"1 marked for deletion")
         alpine.type(b"*", b"Answ")
-        os.write(alpine.terminal, b"a")
+        alpine.type(b"a")
         alpine.type(b"x", b"expunge")
-        assert alpine.quit() == 0
-    finally:
-        alpine.end()
+        alpine.type(b"q")
+        alpine.ended()
     status, said = session.say(b"NOOP")
     assert status == b"OK" and b"* 1 EXPUNGE\r\n" in said
     _, said = session.say(b"UID FETCH 1:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")

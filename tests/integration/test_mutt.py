@@ -6,25 +6,17 @@ import pytest
 
 from mailcore.settings import Settings
 from mailcore.store.namespace import Store
-from tests.integration.machine import mutt
+from tests.integration.machine import delivered, mutt
 
 
 @pytest.fixture
 def store(tmp_path):
     (tmp_path / "index").mkdir()
     path = tmp_path / "inbox"
-    path.write_bytes(b"".join(mail(word) for word in ("one", "two", "three", "four", "five")))
+    path.write_bytes(b"".join(delivered(word) for word in ("one", "two", "three", "four", "five")))
     settings = Settings(mail_location=f"mbox:{tmp_path}/mail:INBOX={path}", index_directory=str(tmp_path / "index"))
     with Store("fred", str(tmp_path), settings) as store:
         yield store
-
-
-def mail(word: str) -> bytes:
-    return (
-        f"From {word}@example.org Sat Nov 21 12:00:00 2026\nFrom: {word}@example.org\n"
-        f"Date: Sat, 21 Nov 2026 12:00:00 +0000\nSubject: {word}\nMessage-ID: <{word}@example.org>\n"
-        f"\nBody of {word}\n\n"
-    ).encode()
 
 
 def look(box) -> dict[str, tuple[int, set[str]]]:

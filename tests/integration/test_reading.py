@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import need
 from tests.integration.post_office import CORPUS, PASSWORD, USER, PostOffice, mail
+from tests.integration.terminal import Terminal
 from tests.integration.test_syncing import tunnel
 
-SECONDS = 60
 RC = """set folder="{folder}" spoolfile="{folder}INBOX" imap_user="{user}" imap_pass="{password}"
 set ssl_starttls=yes ssl_force_tls={force} certificate_file="{certificate}" ssl_verify_host=yes tunnel="{tunnel}"
 set mbox="" move=no delete=yes quit=yes mark_old=no sort=mailbox-order wait_key=no confirmappend=no confirmcreate=no
@@ -25,36 +20,9 @@ set crypt_use_gpgme=no editor="{editor}" autoedit=yes abort_unmodified=no
 """
 
 
-def on_a_terminal(command: list[str], office: PostOffice, home: Path, *steps: tuple[bytes, bytes]) -> None:
-    """Run a program on a terminal of its own until it ends; each step is what it shows, and what is typed then."""
+def terminal(office: PostOffice, home: Path, *command: str) -> Terminal:
     office.give(home)
-    pid, terminal = pty.fork()
-    if not pid:
-        os.chdir(home)
-        if not os.getuid():
-            os.setgroups([])
-            os.setgid(office.ground.user.pw_gid)
-            os.setuid(office.ground.user.pw_uid)
-        path = os.environ["PATH"]
-        os.environ.clear()
-        os.environ.update(HOME=str(home), TERM="vt100", LINES="24", COLUMNS="80", LC_ALL="C", PATH=path)
-        os.execv(command[0], command)
-    shown, end, left = b"", time.monotonic() + SECONDS, list(steps)
-    try:
-        while time.monotonic() < end:
-            if select.select([terminal], [], [], 1)[0]:
-                shown += os.read(terminal, 65536)
-            while left and left[0][0] in shown:
-                os.write(terminal, left[0][1])
-                shown = shown.partition(left.pop(0)[0])[2]
-    except OSError:
-        pass  # it has ended
-    finally:
-        os.close(terminal)
-        if time.monotonic() >= end:
-            os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-    assert status == 0 and not left, (left, shown[-3000:])
+    return Terminal(*command, home=home, user=office.ground.user)
 
 
 def editor(home: Path) -> Path:
@@ -84,8 +52,9 @@ def mutt(office, request):
     (home / "rc").write_text(RC.format_map(values))
 
     def run(keys: str, box: str = "INBOX") -> None:
-        command = [program, "-n", "-F", str(home / "rc"), "-f", values["folder"] + box, "-e", f'push "{keys}"']
-        on_a_terminal(command, office, home)
+        words = ("-n", "-F", str(home / "rc"), "-f", values["folder"] + box, "-e", f'push "{keys}"')
+        with terminal(office, home, program, *words) as shown:
+            shown.ended()
 
     return run
 
@@ -138,11 +107,14 @@ def test_alpine(office):
     home = office.home()
     (home / "pinerc").write_text(ALPINE)
     box = f"{{localhost:{office.imaps}/ssl/novalidate-cert/user={USER}}}INBOX"
-    command = [need("alpine"), "-i", "-d", "0", "-nowrite_password_cache", "-p", str(home / "pinerc"), "-f", box]
-    on_a_terminal(
-        command, office, home,
-        (b"ENTER PASSWORD", PASSWORD.encode() + b"\r"), (b"Preserve", b"n"), (b"opened with 8", b"d"),
-        (b"marked for deletion", b"x"), (b"xpunge 1 message", b"y"), (b"xpunged", b"q"),
-    )  # fmt: skip
+    words = ("-i", "-d", "0", "-nowrite_password_cache", "-p", str(home / "pinerc"), "-f", box)
+    with terminal(office, home, need("alpine"), *words) as alpine:
+        for shown, keys in (
+            (b"ENTER PASSWORD", PASSWORD.encode() + b"\r"), (b"Preserve", b"n"), (b"opened with 8", b"d"),
+            (b"marked for deletion", b"x"), (b"xpunge 1 message", b"y"), (b"xpunged", b"q"),
+        ):  # fmt: skip
+            alpine.until(shown)
+            alpine.type(keys)
+        alpine.ended()
     left = office.mails()
     assert len(left) == len(CORPUS) - 1 and left == [text for text in CORPUS if text in left]
