@@ -136,6 +136,7 @@ WORDS = {
     "specialuse": "SPECIAL-USE USE XLIST + LIST RLIST",  # marks come with every LIST
     "statussize": "SIZE DELETED",
     "thread": "THREAD",
+    "uidbatches": "UIDBATCHES",
     "uidonly": "UIDONLY",
     "uidplus": "EXPUNGE",
     "unselect": "UNSELECT",
