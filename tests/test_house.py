@@ -48,6 +48,8 @@ HEAVY = {
     "re", "enum", "dataclasses", "typing", "functools", "collections", "socket", "ssl", "logging", "argparse",
     "click", "passlib", "OpenSSL", "sqlite3", "ctypes", "tomllib", "hashlib", "hmac", "email", "asyncio", "signal",
     "contextlib", "inspect", "traceback", "subprocess", "threading", "tempfile", "random", "json", "mailcore.store",
+    "bisect", "operator", "struct", "datetime", "zlib", "mailcore.login.checker", "imapd.authenticated",
+    "ipop3d.transaction",
 }  # fmt: skip
 
 
@@ -206,6 +208,7 @@ ROOT_CODE = {
     "mailcore.login.monitor": 505, "mailcore.login.desk": 110, "mailcore.login.channel": 220,
     "mailcore.login.privileges": 240, "mailcore.login.provisions": 90, "mailcore.login.syscalls": 70,
     "mailcore.settings": 190, "mailcore.log": 80,
+    "mailcore.bundle": 80,
 }  # fmt: skip
 CHECKER_CODE = {  # root too, but in a process of its own for one password
     "mailcore.login.checker": 300, "mailcore.login.pam": 200, "mailcore.login.passwords": 260,
@@ -346,6 +349,44 @@ def test_what_is_loaded_at_the_greeting(server: str, user: str, ground: Ground) 
     loaded = set(modules.decode().split())
     assert f"{MODULES.get(server, server)}.session" in loaded
     assert not loaded & HEAVY, sorted(loaded & HEAVY)
+
+
+END = """
+import os
+from mailcore import settings
+for name, value in OPTIONS.items():
+    settings.TABLE[name] = (type(settings.TABLE[name][0])(value), settings.TABLE[name][1])
+leave = os._exit
+def end(status):
+    try:
+        os.write(1, " ".join(sys.modules).encode())
+    finally:
+        leave(status)
+os._exit = end
+"""
+UNUSED = {"re", "enum", "typing", "datetime", "sqlite3", "hashlib", "_hashlib", "random", "copy", "contextlib", "json"}
+LATER = {"imapd.fetch", "imapd.search", "imapd.criteria", "imapd.results", "imapd.incoming", "imapd.listing"}
+
+
+def test_what_a_short_session_loads(ground: Ground) -> None:
+    """Opening a mailbox that is known costs no extension, no message parsing, no regular expression."""
+    ground.hand_over()
+    start = program("imapd")
+    place = start.index("-c") + 1
+    path, begin = start[place].split("; from ")
+    start[place] = f"{path}\nOPTIONS = {ground.options()!r}{END}from {begin}"
+    identity = ground.identity() if os.getuid() == 0 else {}
+    for _ in range(2):
+        done = subprocess.run(start, input=b"a SELECT INBOX\r\nb LOGOUT\r\n", capture_output=True, timeout=30,
+                              env={"HOME": str(ground.home)}, **identity)  # fmt: skip
+    said, _, modules = done.stdout.rpartition(b"\r\n")
+    assert b"\r\na OK " in said and b"\r\nb OK " in said, done
+    loaded = set(modules.decode().split())
+    assert not loaded & (UNUSED | LATER), sorted(loaded & (UNUSED | LATER))
+    assert {name for name in loaded if name.startswith("imapd.extensions.")} == {
+        "imapd.extensions.id", "imapd.extensions.inprogress"
+    }  # fmt: skip
+    assert {name for name in loaded if name.startswith("mailcore.message.")} == {"mailcore.message.crlf"}
 
 
 def patterns() -> list[tuple[str, str, object]]:
