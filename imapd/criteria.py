@@ -4,9 +4,12 @@ What lives here: how each key looks at a message, and keys made of keys.  What d
 grammar (search.py) and strings (mailcore.message.needle).
 
 A `Key` knows how much it costs, `test`, which judges one message, and, if it can be done without
-reading messages, `narrow`, which picks from many UIDs at once; `bounds` says what is sure without
+reading messages, `pick`, which picks from many UIDs at once; `bounds` says what is sure without
 reading.  Keys side by side are asked in the order of their cost, so text is read only where nothing
 cheaper said no.
+
+A key about fields picks, too: by a text that is made of each header once and remembered, in the form
+in which strings are compared (`StoredKey`).
 
 BODY and TEXT look at text parts, at the headers of parts and at enclosed messages; never at what is
 no text.
@@ -14,9 +17,12 @@ no text.
 
 from __future__ import annotations
 
+from unicodedata import unidata_version
+
+from imapd.message import lasting
 from mailcore.message import dates, decode, headers
 from mailcore.message.address import addresses
-from mailcore.message.needle import capitals, plain, unfolded
+from mailcore.message.needle import Needle, capitals, plain, stored, unfolded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +30,11 @@ if TYPE_CHECKING:
 
     from imapd.message import Message
     from mailcore.message.mime import Part
-    from mailcore.message.needle import Needle
     from mailcore.store.mailbox import Mailbox
 
+    Make = Callable[[bytes], bytes]
+    Makers = dict[str, Make]  # by the kind under which a mailbox remembers what they make of a header
+    Texts = dict[str, dict[int, bytes]]  # of each kind, by UID
     Test = Callable[[Message], bool]
     Narrow = Callable[[Mailbox, Sequence[int]], list[int]]
     Bounds = tuple[set[int], set[int]]
@@ -35,34 +43,42 @@ FREE, FLAG, COLUMN, HEADER, TEXT = 0, 1, 2, 20, 1000  # what a key costs, compar
 
 LARGE_OCTETS = 32 * 1024
 WINDOW_OCTETS = 4 * 1024 * 1024  # a larger part is decoded and searched piece by piece
-_SHALLOW = 20  # keys inside each other that still narrow; deeper ones are asked message by message
+_SHALLOW = 20  # keys inside each other that still pick; deeper ones are asked message by message,
+_KINDS = 16  # and so are keys about more kinds of fields: their texts are in memory together
 
 _ENCODED = (b"\x1b", b"\0", b"~{", b"BASE64", b"UTF-7")  # where ASCII is not what it looks like
 
 
 class Key:
-    """One search key, understood; `names` are the fields that it looks at, None: it may be any."""
+    """One search key, understood.
 
-    __slots__ = ("cost", "depth", "names", "narrow", "test")
+    `makers` are what `pick` needs to have been made of headers: what makes each kind of text.  It is
+    None where there is no `pick`, and {} where that needs nothing.
+    """
+
+    __slots__ = ("_narrow", "cost", "depth", "makers", "test")
 
     def __init__(
-        self, cost: int, test: Test, narrow: Narrow | None = None, names: Iterable[bytes] | None = None
+        self, cost: int, test: Test, narrow: Narrow | None = None, makers: Makers | None = None
     ) -> None:
         self.cost = cost
-        unknown = names is None and cost >= HEADER
-        self.names = None if unknown else frozenset(name.upper() for name in names or ())
         self.depth = 0  # of keys in it
-        self.narrow = narrow
+        self.makers = {} if narrow is not None else makers
         self.test = test
+        self._narrow = narrow
+
+    def pick(self, box: Mailbox, uids: Sequence[int], texts: Texts) -> list[int]:
+        """Those of these that fit, in their order; `texts` are of all of them.  May raise Expunged."""
+        return self._narrow(box, uids)  # type: ignore[misc]
 
     def bounds(self, box: Mailbox, uids: Sequence[int], form: str) -> Bounds:
         """Those of these that surely fit, and those that perhaps do, the sure ones among them.
 
         `form` is that of the texts which the text index knows (document.py).  May raise Expunged.
         """
-        if self.narrow is None:
+        if self.makers != {}:
             return set(), set(uids)
-        fit = set(self.narrow(box, uids))
+        fit = set(self.pick(box, uids, {}))
         return fit, fit
 
 
@@ -109,44 +125,88 @@ def arrived(fits: Callable[[int], bool]) -> Key:
 # --- keys that need the header -------------------------------------------------------
 
 
+class StoredKey(Key):
+    """A key about fields of one name; `among` are those of some UIDs that fit by what `make` makes of a header.
+
+    Of most headers `absent` tells soon that the key does not fit.
+    """
+
+    __slots__ = ("_among", "_kind")
+
+    def __init__(
+        self, kind: str, make: Make, among: Callable[[Sequence[int], dict[int, bytes]], list[int]],
+        absent: Callable[[bytes], bool] | None = None,
+    ) -> None:  # fmt: skip
+        def test(message: Message) -> bool:
+            header = message.short_header
+            return not (absent and absent(header)) and bool(among((0,), {0: make(header)}))
+
+        super().__init__(HEADER, test, makers={kind: make} if kind else None)
+        self._among = among
+        self._kind = kind
+
+    def pick(self, box: Mailbox, uids: Sequence[int], texts: Texts) -> list[int]:
+        return self._among(uids, texts[self._kind])
+
+
 def sent(fits: Callable[[int], bool]) -> Key:
     """By the day of the Date field, in its own zone; a message without one does not fit."""
 
-    def test(message: Message) -> bool:
-        value = headers.value(message.short_header, b"Date")
-        date = dates.rfc822(value) if value else None
-        return date is not None and fits(dates.day(*date))
+    def among(uids: Sequence[int], day_of: dict[int, bytes]) -> list[int]:
+        fitting = {day for day in set(day_of.values()) if day and fits(int(day))}
+        return [uid for uid in uids if day_of[uid] in fitting]
 
-    return Key(HEADER, test, names=(b"Date",))
+    return StoredKey("day", sent_day, among)
+
+
+def sent_day(header: bytes) -> bytes:
+    value = headers.value(header, b"Date")
+    date = dates.rfc822(value) if value else None
+    return b"%d" % dates.day(*date) if date else b""
 
 
 def field(name: bytes, needle: Needle) -> Key:
     """A field of this name has the string; each one has the empty string (RFC 3501 §6.4.4 HEADER)."""
+    return StoredKey(_kind("has", name), lambda header: values(header, name), needle.among, needle.absent)
 
-    def test(message: Message) -> bool:
-        header = message.short_header
-        return not needle.absent(header) and any(map(needle.in_field, headers.values(header, name)))
 
-    return Key(HEADER, test, names=(name,))
+def values(header: bytes, name: bytes) -> bytes:
+    """A line for each field."""
+    return b"".join([stored(value) for value in headers.values(header, name)])
 
 
 def correspondent(name: bytes, needle: Needle) -> Key:
     """An address field has the string, as it is written or as its addresses read without comments."""
+    return StoredKey(_kind("who", name), lambda header: people(header, name), needle.among)
 
-    def fits(value: bytes) -> bool:
-        if needle.in_field(value):
-            return True
-        if b"(" not in value and b'"' not in value and b" @" not in value and b"@ " not in value:
-            return False
-        return any(needle.in_field(_written(address)) for address in addresses(value))
 
-    return Key(HEADER, lambda message: any(map(fits, headers.values(message.short_header, name))), names=(name,))
+def people(header: bytes, name: bytes) -> bytes:
+    """A line for each field, and for each of its addresses where that may read otherwise."""
+    found = []
+    for value in headers.values(header, name):
+        found.append(stored(value))
+        if b"(" in value or b'"' in value or b" @" in value or b"@ " in value:
+            found += [stored(_written(address)) for address in addresses(value)]
+    return b"".join(found)
+
+
+def _kind(what: str, name: bytes) -> str:
+    """The name under which a mailbox may remember it, "" if it may not."""
+    return f"{what} {name.upper().decode()} {unidata_version}" if lasting(name.upper()) else ""
 
 
 def _written(address: object) -> bytes:
     """An address in its plainest form."""
     mailbox, host, name = (getattr(address, part) or b"" for part in ("mailbox", "host", "name"))
     return b"%b <%b@%b>" % (name, mailbox, host)
+
+
+def usual() -> Makers:
+    """What is made of the fields that are searched most."""
+    anything = Needle(b"")
+    keys = [correspondent(name, anything) for name in (b"From", b"To", b"Cc", b"Bcc")]
+    keys += [field(b"Subject", anything), sent(bool)]
+    return {kind: make for key in keys for kind, make in (key.makers or {}).items()}
 
 
 # --- keys that need the text ---------------------------------------------------------
@@ -273,22 +333,34 @@ class Compound(Key):
 
     __slots__ = ("_test", "keys", "kind")
 
-    def __init__(self, kind: str, keys: Sequence[Key], narrow: Narrow) -> None:
+    def __init__(self, kind: str, keys: Sequence[Key]) -> None:
         self.kind = kind
         self.keys = sorted(keys, key=lambda key: key.cost)
         self._test: Test | None = None
-        shallow = all(key.narrow is not None and key.depth < _SHALLOW for key in keys)
-        known = [key.names for key in keys if key.names is not None]
-        names = frozenset().union(*known)
-        super().__init__(sum(key.cost for key in keys), self._fits, narrow if shallow else None, names)
-        if len(known) < len(keys):
-            self.names = None
-        self.depth = 1 + max(key.depth for key in keys)
+        depth = 1 + max(key.depth for key in keys)
+        makers = {kind: make for key in keys for kind, make in (key.makers or {}).items()}
+        picks = all(key.makers is not None for key in keys) and depth <= _SHALLOW and len(makers) <= _KINDS
+        super().__init__(sum(key.cost for key in keys), self._fits, makers=makers if picks else None)
+        self.depth = depth
 
     def _fits(self, message: Message) -> bool:
         if self._test is None:
             self._test = asked(self)
         return self._test(message)
+
+    def pick(self, box: Mailbox, uids: Sequence[int], texts: Texts) -> list[int]:
+        left = list(uids)
+        if self.kind == "AND":
+            for key in self.keys:
+                left = key.pick(box, left, texts)
+            return left
+        for key in self.keys:  # OR, or NOT, which has one
+            if found := frozenset(key.pick(box, left, texts)):
+                left = [uid for uid in left if uid not in found]
+        if self.kind == "NOT":
+            return left
+        out = frozenset(left)
+        return [uid for uid in uids if uid not in out]
 
     def bounds(self, box: Mailbox, uids: Sequence[int], form: str) -> Bounds:
         if self.depth > _SHALLOW:
@@ -303,40 +375,17 @@ class Compound(Key):
 
 def every(keys: Sequence[Key]) -> Key:
     """All of them (keys side by side, RFC 3501 §6.4.4)."""
-    if len(keys) == 1:
-        return keys[0]
-    flat = _joined("AND", keys)
-    ordered = sorted(flat, key=lambda key: key.cost)
-
-    def narrow(box: Mailbox, uids: Sequence[int]) -> list[int]:
-        for key in ordered:
-            uids = key.narrow(box, uids)  # type: ignore[misc]
-        return list(uids)
-
-    return Compound("AND", flat, narrow)
+    return keys[0] if len(keys) == 1 else Compound("AND", _joined("AND", keys))
 
 
 def neither(key: Key) -> Key:
     """NOT key."""
-    if isinstance(key, Compound) and key.kind == "NOT":
-        return key.keys[0]
-
-    def narrow(box: Mailbox, uids: Sequence[int]) -> list[int]:
-        out = frozenset(key.narrow(box, uids))  # type: ignore[misc]
-        return [uid for uid in uids if uid not in out]
-
-    return Compound("NOT", [key], narrow)
+    return key.keys[0] if isinstance(key, Compound) and key.kind == "NOT" else Compound("NOT", [key])
 
 
 def either(keys: Sequence[Key]) -> Key:
     """OR key key; and one of many, as an OR in an OR is the same."""
-    flat = _joined("OR", keys)
-
-    def narrow(box: Mailbox, uids: Sequence[int]) -> list[int]:
-        found = frozenset().union(*(key.narrow(box, uids) for key in flat))  # type: ignore[misc]
-        return [uid for uid in uids if uid in found]
-
-    return Compound("OR", flat, narrow)
+    return Compound("OR", _joined("OR", keys))
 
 
 def _joined(kind: str, keys: Sequence[Key]) -> list[Key]:

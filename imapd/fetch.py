@@ -14,13 +14,13 @@ from __future__ import annotations
 from itertools import chain
 
 from imapd import modseq
-from imapd.message import Message, limits, read
+from imapd.message import Message, lasting, limits, read
 from imapd.responses import Block, Done, Fetch, Literal, Name, Ready, UidFetch, data, flag, pieces, string
 from imapd.sequence import DIGITS, within
 from mailcore import log
 from mailcore.errors import Expunged, Hangup, MailError, Mistake, Refusal
 from mailcore.message import crlf, dates, envelope, headers, mime
-from mailcore.store.mailbox import FLEETING, RECENT, SEEN
+from mailcore.store.mailbox import RECENT, SEEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ HELD_OCTETS = 128 * 1024  # more than this of a message travels in chunks
 FIELDS_REMEMBERED = 30  # a set of more fields is no client's usual one
 ADDRESSES_KEPT = 4000  # fields of addresses that are kept as they are written,
 ADDRESSES_OCTETS = 200  # and how long they may be
-FIELD_NAME = frozenset(b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _kept: crlf.Measured | None = None
 FLAG_ORDER = ("\\Recent", "\\Seen", "\\Deleted", "\\Flagged", "\\Answered", "\\Draft")  # as UW told them
 
@@ -241,9 +240,7 @@ class Section:
         names = sorted({name.upper() for name in self.names})
         if self.numbers or self.text != "HEADER.FIELDS" or len(names) > FIELDS_REMEMBERED:
             return ""
-        if not all(map(FIELD_NAME.issuperset, names)) or not FLEETING.isdisjoint(names):
-            return ""
-        return "" if any(name.startswith(b"X-MOZILLA-") for name in names) else "fields " + b" ".join(names).decode()
+        return "fields " + b" ".join(names).decode() if all(map(lasting, names)) else ""
 
     def span(self, message: Message) -> Span | None:
         """Where it lies; None if there is no such part, or it has no such thing."""

@@ -6,18 +6,22 @@ FETCH makes of it (fetch.py) and what SEARCH looks for in it (search.py).
 
 from __future__ import annotations
 
-from mailcore.message import headers, mime
+from mailcore.message import mime
 from mailcore.message.headers import end_of_header
 from mailcore.progress import tick
+from mailcore.store.mailbox import FLEETING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mailcore.message.crlf import Text
     from mailcore.message.mime import Part
     from mailcore.settings import Settings
     from mailcore.store.mailbox import Mailbox
+
+FIELD_NAME = frozenset(b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+NAME_OCTETS = 100  # no field that a client looks for has a longer name
 
 # The structure read last, with whose it is: a client that fetches a part piece by piece asks
 # for the same one again and again.
@@ -130,27 +134,17 @@ def kept(
     return found
 
 
-# fields that are searched again and again
-SEARCHED = frozenset((b"BCC", b"CC", b"DATE", b"FROM", b"SUBJECT", b"TO"))
-
-
-def _searched(header: bytes) -> bytes:
-    return headers.only(header, sorted(SEARCHED))
+def lasting(name: bytes) -> bool:
+    """A field of this name (in capitals) may be remembered: it belongs to what makes a message that message."""
+    known = FIELD_NAME.issuperset(name) and name not in FLEETING and not name.startswith(b"X-MOZILLA-")
+    return known and len(name) <= NAME_OCTETS
 
 
 def read(
-    box: Mailbox, uids: Sequence[int], settings: Settings, whole: bool, names: Iterable[bytes] | None = None
+    box: Mailbox, uids: Sequence[int], settings: Settings, whole: bool
 ) -> Iterator[Message]:
-    """Many messages, their headers or (`whole`) their texts read ahead; those that are gone are left out.
-
-    Who looks at no other fields than `names` may get a header of fewer.
-    """
-    if not whole and names is not None and SEARCHED.issuperset(names):
-        some = kept(box, {"searched": _searched}, uids, settings)["searched"]
-        for uid, fields in zip(uids, some, strict=True):
-            if fields is not None:
-                yield Message(box, uid, settings, header=fields)
-    elif whole:
+    """Many messages, their headers or (`whole`) their texts read ahead; those that are gone are left out."""
+    if whole:
         for done, (uid, text) in enumerate(box.texts(uids)):
             tick(done, len(uids))
             yield Message(box, uid, settings, text=text)

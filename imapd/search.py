@@ -40,7 +40,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from imapd.criteria import Key, Test
+    from imapd.criteria import Key, Test, Texts
     from imapd.message import Message
     from imapd.session import Session
     from imapd.syntax import Args
@@ -286,23 +286,34 @@ def found(key: Key, box: Mailbox, settings: Settings, uids: Sequence[int] | None
     uids = box.uids if uids is None else uids
     keys = key.keys if isinstance(key, Compound) and key.kind == "AND" else [key]
     for part in keys:
-        if part.narrow is not None:
-            uids = _narrowed(part, box, uids, settings)
-    near = [part for part in keys if part.narrow is None and part.cost < TEXT]
-    deep = [part for part in keys if part.narrow is None and part.cost >= TEXT]
+        if part.makers == {}:
+            uids = _picked(part, box, uids, {}, settings)
+    deep = [part for part in keys if part.makers is None and part.cost >= TEXT]
     sure: set[int] = set()
     if deep:
         sure, perhaps = _bounds(every(deep), box, uids, settings)
         uids = [uid for uid in uids if uid in perhaps]
-    if near:
-        key = every(near)
-        uids = _read(key, messages.read(box, uids, settings, False, key.names))
+    if near := [part for part in keys if part.makers != {} and part.cost < TEXT]:
+        uids = _near(every(near), box, uids, settings)
     if deep:
         doubtful = [uid for uid in uids if uid not in sure]
         read = messages.read(box, doubtful, settings, True)
         sure.update(_read(every(deep), document.Learner(box, doubtful, settings).listening(read)))
         uids = [uid for uid in uids if uid in sure]
     return list(uids)
+
+
+def _near(key: Key, box: Mailbox, uids: Sequence[int], settings: Settings) -> list[int]:
+    """By what is remembered of headers, or by the headers; each is read at most once."""
+    if key.makers is None:
+        return _read(key, messages.read(box, uids, settings, False))
+    columns = messages.kept(box, key.makers, uids, settings)
+    for column in columns.values():
+        if None in column:
+            gone = {uid for uid, text in zip(uids, column, strict=True) if text is None}
+            return _near(key, box, [uid for uid in uids if uid not in gone], settings)
+    texts: Texts = {kind: dict(zip(uids, column, strict=True)) for kind, column in columns.items()}  # type: ignore[arg-type]
+    return _picked(key, box, uids, texts, settings)
 
 
 def _bounds(key: Key, box: Mailbox, uids: Sequence[int], settings: Settings) -> tuple[set[int], set[int]]:
@@ -320,9 +331,9 @@ def _read(key: Key, read: Iterable[Message]) -> list[int]:
     return [message.uid for message in read if _fits(fits, message)]
 
 
-def _narrowed(key: Key, box: Mailbox, uids: Sequence[int], settings: Settings) -> list[int]:
+def _picked(key: Key, box: Mailbox, uids: Sequence[int], texts: Texts, settings: Settings) -> list[int]:
     try:
-        return key.narrow(box, uids)  # type: ignore[misc]
+        return key.pick(box, uids, texts)
     except Expunged:
         return [uid for uid in uids if _fits(key.test, messages.Message(box, uid, settings))]
 

@@ -14,6 +14,8 @@ from mailcore.message.needle import Needle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imapd.extensions.sort import Order
     from imapd.responses import Data
     from imapd.results import Found
@@ -38,6 +40,19 @@ class FuzzyNeedle(Needle):
         if self.strict:
             return super().in_field(value)
         return all(word.in_field(value) for word in self.parts)
+
+    def among(self, uids: Sequence[int], lines_of: dict[int, bytes]) -> list[int]:
+        if self.strict:
+            return super().among(uids, lines_of)
+        for word in self.parts:
+            uids = word.among(uids, lines_of)
+        if len(self.parts) == 1:
+            return list(uids)
+        return [uid for uid in uids if any(map(self._in_line, lines_of[uid].split(b"\n")))]
+
+    def _in_line(self, line: bytes) -> bool:
+        """All words in one line: the message has them, but may have them in several."""
+        return all(word.among((0,), {0: line}) for word in self.parts)
 
     def in_text(self, data: bytes, charset: bytes) -> bool:
         if self.strict:

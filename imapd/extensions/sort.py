@@ -59,6 +59,33 @@ class TextKey(SortKey):
         return texts
 
 
+class SubjectKey(TextKey):
+    """The base subject, without the octet that says whether it is a reply's."""
+
+    __slots__ = ()
+
+    def column(self, order: Order, uids: Sequence[int], texts: Sequence[bytes | None]) -> Iterable[Any]:
+        return [text and text[1:] for text in texts]
+
+
+class FactKey(SortKey):
+    """What a mailbox knows by itself, of many messages or of one."""
+
+    __slots__ = ("_of_many",)
+
+    def __init__(
+        self, of_many: Callable[[Mailbox, Sequence[int]], Iterable[Any]], of_one: Callable[[Mailbox, int], Any]
+    ) -> None:
+        super().__init__(lambda order, uid, text: of_one(order.box, uid))
+        self._of_many = of_many
+
+    def column(self, order: Order, uids: Sequence[int], texts: Sequence[bytes | None]) -> Iterable[Any]:
+        try:
+            return self._of_many(order.box, uids)
+        except Expunged:
+            return super().column(order, uids, texts)
+
+
 class DateKey(SortKey):
     """When messages were sent."""
 
@@ -108,12 +135,14 @@ def base_subject(header: bytes) -> bytes:
 
 # RFC 5256 §5 sort-key
 SORT_KEY: dict[str, SortKey] = {
-    "ARRIVAL": SortKey(lambda order, uid, text: order.box.internal_date(uid)[0]),
+    "ARRIVAL": FactKey(
+        lambda box, uids: [seconds for seconds, _ in box.dates_of(uids)], lambda box, uid: box.internal_date(uid)[0]
+    ),
     "CC": TextKey("cc", lambda header: written(sortkeys.mailbox(header, b"Cc"))),
     "DATE": DateKey(lambda order, uid, text: 0, "sent", packed_date),
     "FROM": TextKey("from", lambda header: written(sortkeys.mailbox(header, b"From"))),
-    "SIZE": SortKey(lambda order, uid, text: order.box.octets(uid)),
-    "SUBJECT": SortKey(lambda order, uid, text: text[1:], "subject", base_subject),
+    "SIZE": FactKey(lambda box, uids: box.octets_of(uids), lambda box, uid: box.octets(uid)),
+    "SUBJECT": SubjectKey("subject", base_subject),
     "TO": TextKey("to", lambda header: written(sortkeys.mailbox(header, b"To"))),
 }
 
@@ -129,25 +158,28 @@ class Order:
         self.settings = settings
         self.found: results.Found  # what is sorted
         self.scores: dict[int, int] | None = None  # of its messages (RFC 6203)
-        self._known: dict[int, tuple[Any, ...]] = {}
+        self._known: list[dict[int, Any]] = [{} for _ in criteria]  # a column for each criterion
 
     def sorted(self, uids: Sequence[int]) -> list[int]:
         """`uids`, which are in the order of the mailbox; equal ones stay so (RFC 5256 §3)."""
-        self._learn([uid for uid in uids if uid not in self._known])
-        ordered = [uid for uid in uids if uid in self._known]
-        for index in range(len(self.criteria) - 1, -1, -1):
-            column = {uid: values[index] for uid, values in self._known.items()}
-            ordered.sort(key=column.__getitem__, reverse=self.criteria[index][1])
+        known = self._known[0]
+        self._learn([uid for uid in uids if uid not in known])
+        ordered = [uid for uid in uids if uid in known]
+        for column, (_, reverse) in zip(reversed(self._known), reversed(self.criteria), strict=True):
+            ordered.sort(key=column.__getitem__, reverse=reverse)
         return ordered
 
     def _learn(self, uids: Sequence[int]) -> None:
         """Make the values of these; who is gone gets none."""
         keys = [key for key, _ in self.criteria]
         texts = kept(self.box, {key.kind: key.make for key in keys if key.kind}, uids, self.settings)
-        columns = [key.column(self, uids, texts.get(key.kind) or [b""] * len(uids)) for key in keys]
-        for uid, values in zip(uids, zip(*columns, strict=True), strict=True):
-            if None not in values:
-                self._known[uid] = values
+        columns = [list(key.column(self, uids, texts.get(key.kind) or [b""] * len(uids))) for key in keys]
+        some = [column for column in columns if None in column]
+        gone = {uid for column in some for uid, value in zip(uids, column, strict=True) if value is None}
+        for known, column in zip(self._known, columns, strict=True):
+            known.update(zip(uids, column, strict=True))
+            for uid in gone:
+                del known[uid]
 
 
 def sort_criteria(session: Session, args: Args) -> Order:

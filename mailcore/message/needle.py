@@ -13,6 +13,10 @@ from __future__ import annotations
 from mailcore.message import decode
 from mailcore.message.casemap import casemap
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SUPERSETS = (b"us-ascii", b"utf-8", b"iso-8859-", b"windows-125", b"koi8-")  # octets below 128 are ASCII there
 
 _UPPER = bytes.maketrans(b"\t\nabcdefghijklmnopqrstuvwxyz", b"  ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -25,13 +29,14 @@ class Needle:
     that all must be somewhere in a message in which this one is.
     """
 
-    __slots__ = ("folded", "octets", "parts", "probe")
+    __slots__ = ("_line", "folded", "octets", "parts", "probe")
 
     def __init__(self, string: bytes, charset: str = "") -> None:
         self.folded = _folded(decode.charset(string, charset or "utf-8"))
         self.octets = self.folded.encode() if self.folded.isascii() else None
         self.probe = max((self.octets or b"").split(), key=len, default=b"")
         self.parts: tuple[Needle, ...] = (self,)
+        self._line = _utf8(self.folded) or b"\n"  # a line end is in each
 
     def in_field(self, value: bytes) -> bool:
         """Is it in a header field, or in a whole header (RFC 2047 words decoded)?"""
@@ -45,6 +50,11 @@ class Needle:
         if self.octets is None or len(encoded) == len(lines):
             return False
         return self.octets in capitals(b"\n".join([line for line in lines if b"=?" not in line and line.isascii()]))
+
+    def among(self, uids: Sequence[int], lines_of: dict[int, bytes]) -> list[int]:
+        """Those of these that have it in one of their lines, which `stored` made."""
+        line = self._line
+        return [uid for uid in uids if line in lines_of[uid]]
 
     def absent(self, header: bytes) -> bool:
         """True where one look at all of a header tells that the string is in none of its fields."""
@@ -63,6 +73,14 @@ class Needle:
 
 
 # --- text to look into -----------------------------------------------------------------
+
+
+def stored(value: bytes) -> bytes:
+    """A header field as a line that has each string which `in_field` finds there, and its line end."""
+    value = unfolded(value)
+    if b"=?" not in value and value.isascii():
+        return capitals(value) + b"\n"
+    return _utf8(_folded(decode.words(value))) + b"\n"
 
 
 def field_text(value: bytes) -> str:
@@ -103,6 +121,10 @@ def _folded(text: str) -> str:
         if line_end in text:
             text = text.replace(line_end, "\n" if len(line_end) > 1 else " ")
     return casemap(text)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def unfolded(text: bytes) -> bytes:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from array import array
 from binascii import crc32
+from bisect import bisect_left, bisect_right
 from itertools import compress
 from operator import ne
 
@@ -54,6 +55,7 @@ NAMES = tuple(name for name, _, _ in FIELDS)
 NUMBERS = {name: number for number, name in enumerate(NAMES)}
 KINDS = {name: kind for name, kind, _ in FIELDS}
 CHUNK_ROWS = 1024
+DENSE = 8  # where each eighth message is asked about, looking up all between them is quicker
 OFTEN = ("flags", "words", "filed", "filed_words")  # what most changes of a mailbox change
 _SEED = 1 << 24  # more chunks of a column than that, no mailbox has
 
@@ -214,6 +216,14 @@ class Columns:
             if first < last and data == data[: column.itemsize] * CHUNK_ROWS:
                 data = data[: column.itemsize]
             yield place, crc32(data, number * _SEED + place).to_bytes(4, "little") + data
+
+
+def run_of(columns: Columns, uids: Sequence[int]) -> Sequence[int]:
+    """All UIDs from the first to the last of these (ascending), if that are more, but not many times as many."""
+    if not uids:
+        return ()
+    run = columns.uid[bisect_left(columns.uid, uids[0]) : bisect_right(columns.uid, uids[-1])]
+    return run if len(uids) < len(run) < DENSE * len(uids) else ()
 
 
 def different(one: array[int] | bytes, other: array[int] | bytes) -> Sequence[int]:

@@ -18,6 +18,8 @@ from binascii import crc32
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
 
+from mailcore.store.columns import run_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -151,6 +153,9 @@ class Remembered:
         if not self._index.lasting or not self._limit:
             return [None] * len(uids)
         wanted = array("I", uids)
+        if run := run_of(columns, wanted):
+            text_of = dict(zip(run, self.texts(kind, columns, run), strict=True))
+            return list(map(text_of.get, wanted))
         values: list[bytes | None] = []
         while (place := len(values)) < len(wanted):
             number = wanted[place] // CHUNK_UIDS

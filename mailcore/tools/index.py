@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import click
 
-from imapd import document, fetch, message
+from imapd import criteria, document, fetch, message
 from mailcore import settings as conf
 from mailcore.errors import MailError
 from mailcore.login import accounts, privileges
@@ -114,8 +114,7 @@ def _rebuild(known: Index, path: str, settings: Settings, user: str) -> None:
                 stop = min(first + BLOCK_MESSAGES, len(box))
                 for _ in answers.told([(first, stop)]):
                     pass
-                for _ in message.read(box, box.uids[first:stop], settings, False, message.SEARCHED):
-                    pass
+                message.kept(box, criteria.usual(), box.uids[first:stop], settings)
                 box.news()
                 bar.update(stop - first)
 

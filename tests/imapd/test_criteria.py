@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from imapd import criteria
 from imapd.criteria import FLAG, TEXT, Key, asked, either, every, neither
 from imapd.message import Message
+from mailcore.message import headers
+from mailcore.message.address import addresses
 from mailcore.message.needle import Needle
 from mailcore.settings import Settings
 from tests.imapd.fakebox import FakeBox
@@ -88,3 +90,44 @@ def test_the_quick_look_misses_nothing(text: bytes, string: bytes) -> None:
     if not criteria._possible(message, needle):
         assert not needle.in_field(message.short_header)
         assert not criteria._in_body(message, needle)
+
+
+FIELDS = st.sampled_from(
+    [
+        *(b"To: ", b"to:", b"Cc: ", b"Date: ", b"1 Nov 2026", b"a@b", b"a @ b", b"(x) ", b'"A b" ', b"<c@d>"),
+        *(b", ", b"\n", b"\n ", b"\r\n\t", b"=?utf-8?q?=C3=A9_x?= ", b"\xe9", b"group: ", b";", b"\n\n"),
+    ]
+)  # fmt: skip
+
+
+STRINGS = st.sampled_from([b"", b"a@b", b"x", b"a b <c", b"<a@b>", b" c", "\u00c9".encode()])
+
+
+@given(st.lists(FIELDS, max_size=12).map(b"".join), STRINGS)
+def test_what_is_remembered_of_fields_finds_what_they_have(header: bytes, string: bytes) -> None:
+    needle = Needle(string)
+    values = headers.values(header, b"To")
+    people = [criteria._written(one) for value in values for one in addresses(value)]
+    assert found(criteria.field(b"To", needle), header) is any(map(needle.in_field, values))
+    assert found(criteria.correspondent(b"To", needle), header) is any(map(needle.in_field, [*values, *people]))
+
+
+@pytest.mark.parametrize(
+    ("header", "day"), [(b"Date: 1 Nov 2026 00:30:00 +0200\n", 20758), (b"Date: x\n", None), (b"", None)]
+)
+def test_the_day_of_a_date(header: bytes, day: int | None) -> None:
+    assert found(criteria.sent(lambda other: other == day), header) is (day is not None)
+    assert not found(criteria.sent(lambda other: other == 1), header)
+
+
+def found(key: Key, header: bytes) -> bool:
+    """Whether it fits, by what is made of the header and by the message, which must agree."""
+    picked = key.pick(FakeBox(header), [1], {kind: {1: make(header)} for kind, make in (key.makers or {}).items()})
+    assert bool(picked) is key.test(Message(FakeBox(header), 1, Settings()))
+    return bool(picked)
+
+
+def test_many_kinds_of_fields_are_not_held_together() -> None:
+    fields = [criteria.field(b"X-%d" % number, Needle(b"x")) for number in range(40)]
+    assert either(fields[:5]).makers
+    assert either(fields).makers is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imapd.extensions.fuzzy import FuzzyNeedle
+from mailcore.message.needle import stored
 from tests.imapd.fakebox import FakeBox, FakeSession
 
 
@@ -21,9 +22,17 @@ from tests.imapd.fakebox import FakeBox, FakeSession
 )
 def test_words(needle: bytes, value: bytes, loose: bool, strict: bool):
     fuzzy = FuzzyNeedle(needle)
+    lines_of = {1: b"", 2: stored(value)}
     assert fuzzy.in_field(value) is loose
+    assert fuzzy.among([1, 2], lines_of) == [2] * loose
     fuzzy.strict = True
     assert fuzzy.in_field(value) is strict
+    assert fuzzy.among([1, 2], lines_of) == [2] * strict
+
+
+def test_words_of_one_field():
+    session = FakeSession(FakeBox(b"To: a\nTo: b\n\n", b"To: b,\n a\n\n", b"To: \"a\" <b@c>\n\n"))
+    assert session.say(b'SEARCH FUZZY TO "a b"')[0] == b"* SEARCH 2 3"
 
 
 def test_only_what_it_is_said_of_is_fuzzy():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mailcore.message.needle import Needle
+from mailcore.message.needle import Needle, stored
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,20 @@ def test_needles(needle: bytes, charset: str, data: bytes, of: bytes, expected: 
 )
 def test_fields(needle: bytes, value: bytes, expected: bool) -> None:
     assert Needle(needle).in_field(value) is expected
+    assert Needle(needle).among([7], {7: stored(value)}) == [7] * expected
+
+
+WORDS = st.sampled_from(
+    [
+        *(b"a", b"B", b"ab", b" ", b"\t", b"\r", b"\0", b"=?us-ascii?q?ab?=", b"=?utf-8?b?w7w=?="),
+        *(b"=?utf-8?q?=0A=00?=", b"\n "),
+        *("\u00fc".encode(), "\u00df".encode(), b"\xff", b"=?utf-7?q?+AAA-?="),
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(WORDS, max_size=8).map(b"".join), st.lists(WORDS, max_size=3).map(b"".join))
+def test_a_stored_line_has_what_its_field_has(value: bytes, string: bytes) -> None:
+    needle, line = Needle(string), stored(value)
+    assert line.count(b"\n") == 1
+    assert bool(needle.among([1], {1: line})) is needle.in_field(value)

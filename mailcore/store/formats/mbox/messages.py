@@ -7,7 +7,7 @@ to.  What does not: whether the record is right (followed.py), and changes (box.
 from __future__ import annotations
 
 from mailcore.errors import DiskError, Expunged
-from mailcore.store.columns import Stale
+from mailcore.store.columns import Stale, run_of
 from mailcore.store.formats.mbox import block
 from mailcore.store.formats.mbox.flags import NAMES, VISIBLE
 from mailcore.store.formats.mbox.followed import FIRST_UNSEEN, TRIES, UNSEEN, Followed
@@ -17,10 +17,13 @@ from mailcore.store.mailbox import RECENT, News
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import TypeVar
 
     from mailcore.store.mailbox import Text
     from mailcore.store.textindex import Filed
+
+    _T = TypeVar("_T")
 
 SLICE_MESSAGES = 100  # so many are read under one lock,
 _HEADER = ("start", "line", "header", "block", "block_octets")  # columns that tell where a header lies,
@@ -83,11 +86,19 @@ class Messages(Followed):
         some = columns[rows] if first >= 0 else None
         return rows if some == uids or (some is not None and some.tolist() == list(uids)) else None
 
+    def _spread(
+        self, uids: Sequence[int], of_many: Callable[[Sequence[int]], Sequence[_T]], of_one: Callable[[int], _T]
+    ) -> list[_T]:
+        """Of messages with others between them, who are looked up too where that is quicker."""
+        run = run_of(self._record.columns, uids)
+        value_of = dict(zip(run, of_many(run), strict=True)) if run else {}
+        return [value_of[uid] if uid in value_of else of_one(uid) for uid in uids]
+
     def flags_of(self, uids: Sequence[int]) -> list[frozenset[str]]:
         columns = self._columns("flags", "words")
         rows = self._side_by_side(uids)
         if rows is None:
-            return super().flags_of(uids)
+            return self._spread(uids, self.flags_of, self.flags)
         visible = columns.flags[rows].tobytes().translate(_VISIBLE)
         words, recent = columns.words[rows], self._view.recent
         if (not recent or recent.isdisjoint(uids)) and len(set(words)) == 1:
@@ -100,13 +111,13 @@ class Messages(Followed):
     def octets_of(self, uids: Sequence[int]) -> Sequence[int]:
         columns = self._columns("octets")
         rows = self._side_by_side(uids)
-        return super().octets_of(uids) if rows is None else columns.octets[rows]
+        return self._spread(uids, self.octets_of, self.octets) if rows is None else columns.octets[rows]
 
     def dates_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
         columns = self._columns("date", "zone")
         rows = self._side_by_side(uids)
         if rows is None:
-            return super().dates_of(uids)
+            return self._spread(uids, self.dates_of, self.internal_date)
         return list(zip(columns.date[rows], columns.zone[rows], strict=True))
 
     def octets(self, uid: int) -> int:
