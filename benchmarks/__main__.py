@@ -97,9 +97,10 @@ def main() -> int:
     figures = table.settle(records)
     wanted = table.rows(size, "L" if given.size == "L" else "")
     judged = [row for row in (row.judge(figures) for row in wanted) if row is not None]
-    met = sum(1 for row in judged if row["met"])
+    promised = [row for row in judged if row["target"] is not None]
+    met = sum(1 for row in promised if row["met"])
     print(f"{where}; work on {size}\n", *table.lines(judged), sep="\n")
-    print(f"\n{met} of {len(judged)} met, {len(wanted) - len(judged)} not measured")
+    print(f"\n{met} of {len(promised)} met, {len(wanted) - len(judged)} not measured")
     if given.json:
         Path(given.json).write_text(json.dumps({"where": where, "rows": judged, "figures": records}, indent=1) + "\n")
     return 0

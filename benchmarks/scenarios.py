@@ -24,11 +24,18 @@ FETCHES = {
     "envelope": "ENVELOPE",
     "structure": "BODYSTRUCTURE",
     "fields": "BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)]",
+    "part": "BODY.PEEK[1]",
+    "start": "BODY.PEEK[TEXT]<0.2048>",
 }
 SEARCHES = {
     "subject": f'SEARCH SUBJECT "{spool.SUBJECT_WORD}"',
     "text": f'SEARCH TEXT "{spool.TEXT_WORD}"',
+    "from": 'SEARCH FROM "smith"',
+    "mailer": 'SEARCH HEADER X-Mailer "mutt"',
+    "sent": "SEARCH SENTSINCE 1-Jan-2020",
+    "unseen": "SEARCH SINCE 1-Jan-2020 UNSEEN",
     "sort": "SORT (REVERSE DATE) UTF-8 ALL",
+    "subjects": "SORT (SUBJECT) UTF-8 ALL",
     "thread": "THREAD REFERENCES UTF-8 ALL",
 }
 

@@ -262,7 +262,7 @@ class Section:
 
     def _part(self, message: Message) -> tuple[int, int, int] | None:
         """Where the part, its body, and its end lie, as `text` looks at it."""
-        part = mime.part(message.structure, self.numbers)
+        part = mime.part(message.outline, self.numbers)
         if part is None:
             return None
         if not self.text:
@@ -277,7 +277,7 @@ class Section:
 
     def _only_part(self, message: Message, part: mime.Part) -> bool:
         """Part 1 of a message that is no multipart: its header is the message's, not its own (as UW)."""
-        above = mime.part(message.structure, self.numbers[:-1]) if len(self.numbers) > 1 else message.structure
+        above = mime.part(message.outline, self.numbers[:-1]) if len(self.numbers) > 1 else message.outline
         return above is not None and part in (above, above.message)
 
     def _fields(self, header: bytes) -> Span:
@@ -306,6 +306,8 @@ def content(span: Span | None, partial: Partial | None = None) -> bytes | Litera
     if span is None:
         return b""
     text, start, end = span
+    if partial is not None and partial.offset + partial.octets <= HELD_OCTETS:
+        end = min(end, start + partial.offset + partial.octets)  # the wire form is never shorter
     if end - start <= HELD_OCTETS:
         form = crlf.wire_form(text[start:end])
         return form if partial is None else form[partial.offset : partial.offset + partial.octets]

@@ -25,7 +25,7 @@ NAME_OCTETS = 100  # no field that a client looks for has a longer name
 
 # The structure read last, with whose it is: a client that fetches a part piece by piece asks
 # for the same one again and again.
-_kept: tuple[Mailbox, int, Part] | None = None
+_kept: tuple[Mailbox, int, Part, bool] | None = None
 
 # And the text of the last large message, at most settings.text_octets of it in memory, for the same reason.
 LARGE_OCTETS = 128 * 1024
@@ -35,7 +35,7 @@ _text: tuple[Mailbox, int, Text] | None = None
 class Message:
     """Expunged is raised where the message turns out to be gone."""
 
-    __slots__ = ("box", "uid", "settings", "_text", "_header", "_body_start", "_structure")
+    __slots__ = ("box", "uid", "settings", "_text", "_header", "_body_start", "_measured", "_parts")
 
     def __init__(
         self, box: Mailbox, uid: int, settings: Settings, text: Text | None = None, header: bytes | None = None
@@ -46,7 +46,8 @@ class Message:
         self._text = text  # what was read of it already
         self._header = header
         self._body_start = -1
-        self._structure: Part | None = None
+        self._parts: Part | None = None
+        self._measured = False
 
     @property
     def text(self) -> Text:
@@ -84,22 +85,21 @@ class Message:
 
     @property
     def outline(self) -> Part:
-        """Its parts, not measured: enough to look into them."""
-        limits = self.settings
-        return self._structure or mime.structure(self.text, limits.mime_depth, limits.mime_parts, measured=False)
+        """Its parts, not measured: enough to look into them, and to tell where they lie."""
+        return self._parts or self._surveyed(measured=False)
 
     @property
     def structure(self) -> Part:
         """Its MIME parts, as indices into `text`."""
+        return self._parts if self._parts and self._measured else self._surveyed(measured=True)
+
+    def _surveyed(self, measured: bool) -> Part:
         global _kept
-        if self._structure is None:
-            if _kept is not None and _kept[0] is self.box and _kept[1] == self.uid:
-                self._structure = _kept[2]
-            else:
-                limits = self.settings
-                self._structure = mime.structure(self.text, depth=limits.mime_depth, parts=limits.mime_parts)
-                _kept = (self.box, self.uid, self._structure)
-        return self._structure
+        if _kept is None or _kept[:2] != (self.box, self.uid) or _kept[3] < measured:
+            depth, parts = self.settings.mime_depth, self.settings.mime_parts
+            _kept = self.box, self.uid, mime.structure(self.text, depth, parts, measured), measured
+        _, _, self._parts, self._measured = _kept
+        return self._parts
 
 
 def limits(settings: Settings, whole: bool) -> str:
