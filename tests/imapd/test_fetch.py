@@ -192,9 +192,10 @@ def whole(value: bytes | Literal) -> bytes:
     return said
 
 
-@pytest.mark.parametrize("text", [b"", b"one\ntwo\n", LONG])
+@pytest.mark.parametrize("text", [b"", b"one\ntwo\n", b"one\r\ntwo\n\r", b"\n" * 12, LONG])
 @pytest.mark.parametrize(
-    "partial", [None, (0, 1), (0, 10), (10, 2), (11, 1), (5, 1000), (200_001, 70_000), (10**6, 5), (0, 2**32 - 1)]
+    "partial",
+    [None, (0, 1), (0, 4), (4, 1), (0, 10), (10, 2), (11, 1), (5, 1000), (200_001, 70_000), (10**6, 5), (0, 2**32 - 1)],
 )
 def test_content(text: bytes, partial: tuple[int, int] | None) -> None:
     form = wire_form(text)

@@ -76,6 +76,8 @@ def test_kept_for_this_session_and_the_next(spool, few):
     assert other.remembered("kind", uids) == expected
     assert other.remembered("other", uids) == [None] * 10
     assert other.remembered("kind", uids[3:5]) == expected[3:5]
+    for some in (slice(0, None, 2), slice(1, None, 3), slice(0, None, 9)):
+        assert other.remembered("kind", uids[some]) == expected[some]
 
 
 def test_many_are_written_at_once(spool, few, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 
 from mailcore.errors import Expunged, NoSuchMailbox, NotAMailbox, ReadOnly
 from mailcore.store import files
+from mailcore.store.formats.mbox import messages
 from mailcore.store.formats.mbox.box import Box
 from mailcore.store.index import Index
 from mailcore.store.mailbox import Incoming
@@ -63,6 +64,38 @@ def test_sizes_are_the_octets_served(spool):
         wire = text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         assert box.octets(uid) == len(wire)
         assert text.startswith(box.header(uid)) and box.header(uid).endswith(b"\n\n")
+
+
+@pytest.mark.parametrize("wanted", [range(1, 9), (1, 3, 8), (8, 2, 5, 1), (4, 9, 6), (7,), (), (1, 9)])
+def test_many_texts_are_what_each_is(spool, wanted, monkeypatch):
+    spool.settings.text_octets = 3000
+    bodies = ["one\r\ntwo", "", "\n\n", "x" * 5000, "y\n" * 900, "From here", "\0", "end"]
+    spool.path.write_bytes(b"".join(spool.message("m", body, "Status: R\n") for body in bodies))
+    spool.open().close()  # now they have blocks
+    box = spool.open()
+    some = [uid for uid in wanted if uid <= len(bodies)]
+    for slice_octets in (1, 2000, 1 << 20):
+        monkeypatch.setattr(messages, "SLICE_OCTETS", slice_octets)
+        found = [(uid, text[0 : len(text)]) for uid, text in box.texts(wanted)]
+        assert found == [(uid, box.text(uid)[0 : box.octets(uid)]) for uid in some]
+        assert all(text.startswith(b"Subject: m\n\n" + bodies[uid - 1].encode()) for uid, text in found)
+
+
+def test_facts_of_messages_with_others_between_them(spool):
+    spool.fill(*"abcdefghij")
+    box = spool.open()
+    box.store([2, 5, 9], "+", ["\\Seen"])
+    box.store([3, 5], "+", ["$Work"])
+    other = spool.open()
+    for uids in ([1, 3, 5, 9], [2, 10], [9, 2, 5], [1, 2, 3], [4]):
+        assert box.flags_of(uids) == list(map(box.flags, uids))
+        assert list(box.octets_of(uids)) == list(map(box.octets, uids))
+        assert box.dates_of(uids) == list(map(box.internal_date, uids))
+    other.remove([5])
+    box.refresh()
+    assert box.flags_of([2, 5, 9]) == list(map(box.flags, [2, 5, 9])), "told of, so it has flags"
+    with pytest.raises(Expunged):
+        box.octets_of([2, 5, 9])
 
 
 def test_dates_and_counts(spool):
