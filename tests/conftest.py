@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from mailcore import settings
+from mailcore.login import provisions
+from mailcore.store import index
 from tests.playground import Ground
 
 PATH = os.pathsep.join(
@@ -48,6 +51,19 @@ def need_root() -> None:
 def ground(tmp_path: Path) -> Ground:
     """A home and a spool for one user."""
     return Ground(tmp_path)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_is_left(tmp_path_factory):
+    """What this process and its forks would keep in /run/mailcore and /var/lib/mailcore is kept elsewhere."""
+    place = tmp_path_factory.mktemp("machine")
+    place.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(settings.TABLE, "run_directory", (str(place / "run"), settings.TABLE["run_directory"][1]))
+        patch.setattr(index, "SHARED_HOME", str(place / "no-index"))
+        patch.setattr(provisions, "INDEX_HOME", index.SHARED_HOME)
+        patch.setattr(provisions.provide_index, "__defaults__", (index.SHARED_HOME,))
+        yield
 
 
 @pytest.fixture(autouse=True)

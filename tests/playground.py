@@ -150,6 +150,7 @@ class Ground:
             "cram_md5_file": str(self.path / "cram-md5.pwd"),
             "anonymous_file": "",
             "scram_key_file": str(self.path / "scram-key"),
+            "run_directory": str(self.path / "run"),
             **self.more,
         }
 

@@ -337,7 +337,6 @@ class Listeners:
         key = (transcript.server, *transcript.settings)
         if key not in self.grounds:
             self.grounds[key] = Ground(self.place / str(len(self.grounds)))
-            self.grounds[key].more["run_directory"] = str(self.grounds[key].path / "run")
         ground = self.grounds[key]
         kept = {ground.home, ground.mail, ground.spool, ground.index}
         for path in [entry for directory in (ground.path, *kept) for entry in directory.iterdir()]:

@@ -162,7 +162,8 @@ class Listener:
             [
                 *(sys.executable, "-W", "ignore", "-m", program, "--listen", f"{HOST}:{port}"),
                 *("--passwd-file", place.passwd, "--mail-location", place.location),
-                *("-o", f"index_directory={place.index}", "-o", f"tls_directory={place.tls}", *words),
+                *("-o", f"index_directory={place.index}", "-o", f"run_directory={place.path}/run"),
+                *("-o", f"tls_directory={place.tls}", *words),
             ],
             start_new_session=True,
         )

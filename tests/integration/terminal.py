@@ -18,7 +18,7 @@ class Terminal:
     """With `user` (a passwd entry) it runs as him, else as who runs the tests; it is gone when the block is left."""
 
     def __init__(self, *command: str, home: Path, user: pwd.struct_passwd | None = None, **env: str) -> None:
-        names = {"HOME": str(home), "TERM": "vt100", "LINES": "24", "COLUMNS": "80", "LC_ALL": "C"}
+        names = {"HOME": str(home), "TMPDIR": str(home), "TERM": "vt100", "LINES": "24", "COLUMNS": "80", "LC_ALL": "C"}
         self._shown = b""  # since the last words that were waited for
         self._end = time.monotonic() + SECONDS
         self._pid, self._terminal = pty.fork()

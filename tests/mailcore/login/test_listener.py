@@ -14,6 +14,7 @@ from mailcore.login import listener
 from mailcore.login.listener import Listener
 from mailcore.login.sockets import open_sockets
 from mailcore.settings import Settings
+from tests.conftest import need_root
 from tests.mailcore.login.parrot import SERVICE
 
 SECONDS = 10
@@ -129,6 +130,7 @@ def test_children_are_reaped(start):
 
 def test_a_child_has_no_other_connection(start):
     """A session must not hold the listening socket or its neighbours' connections."""
+    need_root()  # nobody else may look into it
     where, pid = start()
     calls = [call(where) for _ in range(3)]
     for client, file in calls:

@@ -9,18 +9,11 @@ from pathlib import Path
 import pytest
 
 from mailcore.settings import Settings
-from mailcore.store import index
 from mailcore.store.formats.mbox.box import Box
 from mailcore.store.formats.mbox.scan import scan
 from mailcore.store.index import Index
 
 DATE = "Sat Nov 21 12:00:00 2026"
-
-
-@pytest.fixture(autouse=True)
-def _no_shared_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever lies in /var/lib/mailcore of this machine is not ours."""
-    monkeypatch.setattr(index, "SHARED_HOME", str(tmp_path / "no-such-place"))
 
 
 class Spool:
@@ -31,8 +24,7 @@ class Spool:
         self.path = root / "inbox"
         self.home = root / "home"
         self.home.mkdir(exist_ok=True)
-        own = "~/.local/state/mailcore"  # whatever lies in /var/lib/mailcore of this machine
-        self.settings = Settings(lock_seconds=2, spool_directory=str(root), index_directory=own)
+        self.settings = Settings(lock_seconds=2, spool_directory=str(root), index_directory="~/.local/state/mailcore")
         self.opened: list[Box] = []
 
     def index(self) -> Index:

@@ -64,9 +64,25 @@ class Ground:
 
 
 @pytest.fixture(params=formats.FORMATS, ids=lambda kind: kind.__name__.rpartition(".")[2])
-def ground(request, tmp_path, monkeypatch):
+def kind(request, monkeypatch):
     monkeypatch.setattr(formats, "FORMATS", [request.param])
-    ground = Ground(tmp_path, request.param)
+    return request.param
+
+
+@pytest.fixture(params=["lasting", "none"])
+def index(request, tmp_path):
+    """Is there an index, or can none be kept?"""
+    if request.param == "none":
+        (tmp_path / "index" / "index.db").mkdir(parents=True)
+
+
+# mod-sequences, dates of saving and what is known of a mailbox without messages are nowhere else
+in_the_index = pytest.mark.parametrize("index", ["lasting"], indirect=True)
+
+
+@pytest.fixture
+def ground(kind, index, tmp_path):
+    ground = Ground(tmp_path, kind)
     yield ground
     for store in ground.stores:
         store.close()
@@ -384,6 +400,7 @@ def test_expunge_of_all(ground):
         assert subjects(box) == ["4"] and list(box.uids) == [uid]
 
 
+@in_the_index
 def test_uids_of_an_emptied_mailbox_are_not_used_again(ground):
     uids = ground.fill(3)
     with ground.store().open("a") as box:
@@ -625,6 +642,7 @@ def test_many_are_read_as_one_by_one(ground):
 # --- mod-sequences ------------------------------------------------------------------------
 
 
+@in_the_index
 def test_every_change_raises_the_mod_sequence(ground):
     uids = ground.fill(3)
     with ground.store().open("a") as box, ground.store().open("a") as other:
@@ -649,6 +667,7 @@ def test_every_change_raises_the_mod_sequence(ground):
         assert box.vanished_since(first) == uids[1:2] and box.changed_since(first, box.uids) == [uids[0], new]
 
 
+@in_the_index
 def test_store_unchanged_since(ground):
     uids = ground.fill(3)
     with ground.store().open("a") as box, ground.store().open("a") as other:
@@ -659,6 +678,7 @@ def test_store_unchanged_since(ground):
         assert other.store(uids, "+", [SEEN], unchanged_since=0) == uids
 
 
+@in_the_index
 def test_keywords_count_as_changes_and_recent_does_not(ground):
     uids = ground.fill(2)
     with ground.store().open("a") as box:
@@ -669,6 +689,7 @@ def test_keywords_count_as_changes_and_recent_does_not(ground):
         assert box.changed_since(known, uids) == uids[:1]
 
 
+@in_the_index
 def test_when_messages_were_saved(ground):
     (uid,) = ground.fill(1)
     with ground.store().open("a") as box, ground.store().open("b") as target:
@@ -679,6 +700,7 @@ def test_when_messages_were_saved(ground):
         assert 0 <= time.time() - target.saved(copied) < 100
 
 
+@in_the_index
 def test_what_a_mailbox_is_called_for_good(ground):
     store = ground.store()
     with store.open("a") as box, store.open("b") as other:
