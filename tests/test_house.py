@@ -208,7 +208,7 @@ ROOT_CODE = {
     "mailcore.login.monitor": 505, "mailcore.login.desk": 110, "mailcore.login.channel": 220,
     "mailcore.login.privileges": 240, "mailcore.login.provisions": 90, "mailcore.login.syscalls": 70,
     "mailcore.settings": 190, "mailcore.log": 80,
-    "mailcore.bundle": 80,
+    "mailcore.bundle": 90,
 }  # fmt: skip
 CHECKER_CODE = {  # root too, but in a process of its own for one password
     "mailcore.login.checker": 300, "mailcore.login.pam": 200, "mailcore.login.passwords": 260,
