@@ -202,7 +202,7 @@ def flag(word: str) -> bytes:
 
 _UNQUOTABLE = bytes((*range(0x20), *range(0x7F, 256)))
 # bytes.translate table: 0 for what cannot be quoted as it is
-_PLAIN = bytes(octet if 0x20 <= octet < 0x7F and octet not in b'"\\' else 0 for octet in range(256))
+_PLAIN = bytes.maketrans(_UNQUOTABLE + b'"\\', bytes(len(_UNQUOTABLE) + 2))
 
 
 def string(value: bytes) -> bytes:

@@ -52,7 +52,9 @@ SYSTEM_FLAGS = {f"\\{name.upper()}": f"\\{name}" for name in ("Answered", "Flagg
 
 def _outside(members: frozenset[int]) -> bytes:
     """A table for bytes.translate: b"." for members, a blank for everything else."""
-    return bytes(0x2E if octet in members else 0x20 for octet in range(256))
+    inside = bytes(members)
+    outside = bytes(range(256)).translate(None, inside)
+    return bytes.maketrans(inside + outside, b"." * len(inside) + b" " * len(outside))
 
 
 _ATOM, _ASTRING, _LIST = _outside(ATOM_CHAR), _outside(ASTRING_CHAR), _outside(LIST_CHAR)

@@ -162,6 +162,12 @@ def _spelled(session: Session, name: str) -> str:
     return SPELLED[name](session.settings) if name in SPELLED else name
 
 
+# what words here are made of, in upper case; all other octets divide them
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-=$abcdefghijklmnopqrstuvwxyz"
+_OTHERS = bytes(range(256)).translate(None, _LETTERS)
+_SPELLING = bytes.maketrans(_LETTERS + _OTHERS, _LETTERS.upper() + b" " * len(_OTHERS))
+
+
 class Awaited:
     """Extensions that are not imported yet."""
 
@@ -175,7 +181,7 @@ class Awaited:
         if self._modules is None:
             self._modules = _by_word()
         if self._modules:
-            for word in self._modules.keys() & line.translate(_spelling()).decode("ascii").split():
+            for word in self._modules.keys() & line.translate(_SPELLING).decode("ascii").split():
                 _import(self._modules.pop(word))
 
     def load(self) -> None:
@@ -191,12 +197,6 @@ def _by_word() -> dict[str, list[str]]:
         for word in words.replace("+", "").split():
             modules.setdefault(word, []).append(module)
     return modules
-
-
-def _spelling() -> bytes:
-    """What words here are made of, in upper case; all other octets divide them."""
-    letters = bytes(octet if chr(octet).isalnum() or octet in b".-=$" else 0x20 for octet in range(128))
-    return letters.upper() + b" " * 128
 
 
 def _import(modules: Iterable[str]) -> None:
