@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
@@ -51,6 +52,19 @@ def test_the_greeting(service, sign, tmp_path):
     assert guest.heard().startswith(sign)
     assert caller is not None and guest.room.first() == [caller] and caller.peer.greeted
     caller.close()
+
+
+def test_two_pipes(tmp_path, lines):
+    """Heard on one descriptor, told on the other; who closes his end without a word has gone."""
+    guest = Guest(tmp_path)
+    (heard, theirs), (said, told) = os.pipe(), os.pipe()
+    caller = guest.room.receive(heard, Peer("pipe", local=True), patient=True, out_fd=told)
+    assert caller is not None and os.read(said, 1000).startswith(b"* OK [CAPABILITY IMAP4rev1 ")
+    assert caller.said_nothing() and os.write(theirs, b"x") and not caller.said_nothing()
+    os.close(theirs)
+    guest.room.gone(caller)
+    assert os.read(said, 1) == b""
+    os.close(said)
 
 
 @pytest.mark.parametrize("service", [IMAP, POP3, POPPASSD])
