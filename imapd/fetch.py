@@ -146,7 +146,7 @@ def _modseq(message: Message) -> Ready:
     return Ready(b"(%d)" % message.box.modseq(message.uid))
 
 
-MODSEQ = Item(b"MODSEQ", _modseq, lambda box, uids: [b"(%d)" % number for number in map(box.modseq, uids)])
+MODSEQ = Item(b"MODSEQ", _modseq, lambda box, uids: [b"(%d)" % number for number in box.modseqs_of(uids)])
 SIZE = Item(b"RFC822.SIZE", lambda message: message.box.octets(message.uid), _size_column)
 UID = Item(b"UID", lambda message: message.uid, lambda box, uids: [b"%d" % uid for uid in uids])
 

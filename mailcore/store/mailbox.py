@@ -176,6 +176,10 @@ class Mailbox:
         """`internal_date` of each of these.  Raises Expunged."""
         return [self.internal_date(uid) for uid in uids]
 
+    def modseqs_of(self, uids: Sequence[int]) -> Sequence[int]:
+        """`modseq` of each of these.  Raises Expunged."""
+        return [self.modseq(uid) for uid in uids]
+
     def headers(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
         """Uid and header of these, in their order; those that are gone are left out."""
         for uid in uids:

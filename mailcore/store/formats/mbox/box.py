@@ -299,22 +299,29 @@ class Box(Messages, Numbered):
         if self.room is not None:
             self.room(sum(message.octets for message in messages))
         while True:
-            with self._current() as there:
-                if there:
-                    return self._append(messages)
+            with self._current(columns=False) as there:
+                try:
+                    if there:
+                        return self._append(messages)
+                except Stale:
+                    self._facts.believed = 0
+                    continue
             if not self.inbox:
                 raise NoSuchMailbox
             self._file.make()
 
     def _append(self, messages: list[Incoming]) -> list[int]:
-        """Add messages at the end.  The exclusive lock is held and the record agrees with the file."""
+        """Add messages at the end.  The exclusive lock is held and the record agrees with the file.
+
+        Raises Stale, and has done nothing then.
+        """
         before = self._file.stamp()
         size = before[1]
-        record = identity.follower(self._record)
-        facts = Facts(record.facts)
         plan = rewrite.Plan(size, size)
         separation = self._separation(size)
         plan.pieces.append(separation)
+        record = identity.follower(self._last_rows(separation))
+        facts = Facts(record.facts)
         last, begin = self._last(record) if separation else (-1, size)
         empty = not len(record.columns) and not facts.internal_end
         if empty:
@@ -340,11 +347,25 @@ class Box(Messages, Numbered):
         facts.set_stamp(*self._file.wrote(before, new_mail=True))
         record.facts = facts.words()
         saved = self._save(record, durable=True)
-        self._adopt(record, facts)
+        try:
+            self._adopt(self._whole(record), facts)
+        except Stale:
+            saved = False
         if not saved:
             self._facts.believed = 0
         self._fresh = not self._visiting
         return [uid for uid, _, _ in mine]
+
+    def _last_rows(self, separation: bytes) -> Record:
+        """What of the record is needed to add to it: all, where the message before is changed too.  Raises Stale."""
+        record = self._record
+        if not separation and record.counts and record.highest_modseq and record.since is None:
+            columns = self._index.end(self.path, record)
+            if columns is not None:
+                return identity.end(record, columns)
+        if not record.columns.have():
+            raise Stale
+        return record
 
     @staticmethod
     def _last(record: Record) -> tuple[int, int]:

@@ -120,6 +120,11 @@ class Messages(Followed):
             return self._spread(uids, self.dates_of, self.internal_date)
         return list(zip(columns.date[rows], columns.zone[rows], strict=True))
 
+    def modseqs_of(self, uids: Sequence[int]) -> Sequence[int]:
+        columns = self._columns("modseq")
+        rows = self._side_by_side(uids)
+        return super().modseqs_of(uids) if rows is None else columns.modseq[rows]
+
     def octets(self, uid: int) -> int:
         return self._columns("octets").octets[self._there(uid)]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
 
 import pytest
 
 from mailcore.errors import Expunged, NoSuchMailbox, NotAMailbox, ReadOnly
 from mailcore.store import files
+from mailcore.store.columns import CHUNK_ROWS
 from mailcore.store.formats.mbox import messages
 from mailcore.store.formats.mbox.box import Box
 from mailcore.store.index import Index
@@ -350,6 +352,32 @@ def test_append_separates_itself(spool, agrees, subjects, end):
     assert subjects(box) == ["a", "b"]
     assert list(box.uids) == [1, 2]
     agrees(box)
+
+
+@pytest.mark.parametrize("blank", [True, False])
+def test_append_to_a_large_mailbox_reads_its_last_rows_only(spool, subjects, agrees, blank):
+    count = 2 * CHUNK_ROWS
+    spool.fill(*map(str, range(count)))
+    other = spool.open(inbox=False)
+    if not blank:
+        other.close()
+        os.truncate(spool.path, os.stat(spool.path).st_size - 1)  # what is added then belongs to the message before too
+        other = spool.open(inbox=False)
+    visitor = Box(str(spool.path), "INBOX", spool.settings, False, False, spool.index(), "fred", visiting=True)
+    assert visitor.append([Incoming(b"Subject: x\n\n", ["\\Flagged", "$New"])]) == [count + 1]
+    assert visitor._record.columns.read is not blank
+    assert visitor.append([Incoming(b"Subject: y\n\n"), Incoming(b"Subject: z\n\n")]) == [count + 2, count + 3]
+    assert not visitor._record.columns.read
+    assert visitor.remove([5]) == [5]
+    assert visitor.append([Incoming(b"Subject: last\n\n")]) == [count + 4]
+    agrees(visitor)
+    other.refresh()
+    news = other.news()
+    assert (news.expunged, news.exists, news.keywords) == ([5], count + 3, True)
+    assert subjects(other)[-4:] == ["x", "y", "z", "last"] and other.flags(count + 1) >= {"\\Flagged", "$New"}
+    assert other.unseen == count + 3
+    assert other.modseqs_of(other.uids) == array("Q", map(other.modseq, other.uids))
+    assert other.modseqs_of([7, count + 4, 9]) == [other.modseq(uid) for uid in (7, count + 4, 9)]
 
 
 def test_who_brings_messages_sees_none(spool, subjects, agrees):
