@@ -3,7 +3,7 @@
 Everything a connection will need is imported before the first one comes.  It reads nothing
 from any client: a caller waits (waiting.py) until the kernel says that he has spoken, and only then
 a gatekeeper is forked for him.  The monitors of all connections are driven here (monitor.py), none of them
-is waited for.  Who has logged in gets a session that is free (standby.py), or a new fork.
+is waited for.  Who has logged in gets a session that is free (standby.py), or a new one (innkeeper.py).
 
 What could take long has a process of its own, as a cold start has: a host name that hosts.allow asks
 for, a front end that may name its client.  TERM or INT ends it and what it started.  A socket that a
@@ -123,9 +123,16 @@ def preload(service: Any, settings: Settings) -> None:
     sasl.prepare(stranger)
     seccomp.prepare()
     privileges.prepare(settings)
+
+
+def preload_logged_in(service: Any) -> None:
+    """What sessions need that are no forks of the innkeeper's."""
+    import gc
+
     after_login = getattr(service, "preload", None)
     if after_login is not None:
         after_login()
+    gc.freeze()
 
 
 class Call:
@@ -162,6 +169,7 @@ class Listener:
         self.seats = seats.Seats(self)
         self.desk = desk.Desk(self)
         self.apart: set[int] = set()  # pids of monitors that have a process each
+        self.learned = False  # has imported what its own sessions need
         self.patient: list[waiting.Caller] = []  # who speak, but there are too many
         self.expected: dict[int, Callable[[int], None]] = {}  # what is done when a descriptor has something
         self.accepting = False
@@ -193,6 +201,7 @@ class Listener:
     def try_out(self) -> int:
         """Is there anything that keeps this program from being the listener?"""
         self._prepare()
+        preload_logged_in(self.service)
         return 0
 
     def _prepare(self) -> None:
@@ -330,6 +339,7 @@ class Listener:
                 return
             self.apart.discard(pid)
             self.post.note_end(pid, status)
+            self.seats.note_end(pid)
             if pid == self.trial:
                 self._judge_trial(status)
 
@@ -389,7 +399,10 @@ class Listener:
             self._attend(caller)
 
     def _serve_apart(self, connection: int) -> None:
-        """A monitor with a process of its own, for whom the listener would have to wait."""
+        """A monitor with a process of its own, for whom the listener would have to wait; it becomes the session."""
+        if not self.learned:
+            self.learned = True
+            preload_logged_in(self.service)
         keeper = self.post.holder()  # it cannot be asked for one later
         try:
             pid = monitor.fork()
@@ -473,9 +486,8 @@ class Listener:
         for sock in self.socks.values():
             sock.close()
         keeper = self.post.vacate()  # so it ends when the last monitor has gone
-        if keeper and not self.heir:
-            self.apart.add(keeper)
-        self.seats.keep_nobody()
+        innkeeper = self.seats.shut()
+        self.apart.update(pid for pid in (keeper, innkeeper) if pid and not self.heir)
         self.desk.close()
         if self.ending is not None:
             self._tell_all(self.ending)

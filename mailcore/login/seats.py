@@ -1,19 +1,19 @@
 """SEATS: the sessions of a listener, those that talk and those that wait for their users' next connections.
 
 What lives here: giving a connection that has logged in to a session (standby.py), a free one of the same
-user or a new fork, and how many may be free for how long.
+user or a new one of the innkeeper's, and how many may be free for how long.
 """
 
 from __future__ import annotations
 
 import _socket
-import os
 import select
 from operator import attrgetter
 from time import monotonic
 
 from mailcore import log
-from mailcore.login import monitor, standby
+from mailcore.dialogue import say_at_once
+from mailcore.login import innkeeper, monitor, standby
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailcore.login.standby import Seat, Visit
 
 MOST_FREE = 16
+MOST_TRIES = 2
 SPARE_SECONDS = 0.2  # for a second free one of the same user: he is not that busy any more
 
 
@@ -29,7 +30,9 @@ class Seats:
 
     def __init__(self, house: Listener) -> None:
         self._house = house
+        self._innkeeper = innkeeper.Innkeeper(house)
         self._all: set[Seat] = set()
+        self._told = 0  # the signal that all were sent
         self._keep_seconds: float = house.settings.session_keep_seconds  # 0: nobody waits
         self.used = 0.0  # when one became free last
 
@@ -52,31 +55,32 @@ class Seats:
         self._seat_anew(visit)
 
     def _seat_anew(self, visit: Visit) -> None:
+        """Have a new session take it; twice at most, for what fails with it twice fails by it."""
+        visit.tries += 1
         try:
-            self._fork(visit)
+            if visit.tries <= MOST_TRIES and not self._told:
+                return self._order(visit)
+            log.error("a session did not begin")
         except OSError as error:
-            log.error(f"no process for a session: {error.strerror}")
-        finally:
-            visit.close()
+            log.error(f"no process for a session: {error.strerror or error}")
+        say_at_once(visit.fd, self._house.service.sorry("No session can begin now"))
+        return visit.close()
 
-    def _fork(self, visit: Visit) -> None:
-        house = self._house
+    def _order(self, visit: Visit) -> None:
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
-        pid = monitor.fork()
-        if pid == 0:
-            try:
-                house.leave((visit.fd, theirs.fileno(), *visit.slots))
-                standby.run(house.service, house.settings, visit, theirs)
-            finally:
-                os._exit(1)
-        theirs.close()
-        seat = standby.Seat(ours, os.pidfd_open(pid), visit)
+        try:
+            self._innkeeper.lodge(visit, theirs)
+        finally:
+            theirs.close()
+        seat = standby.Seat(ours, visit)
         self._all.add(seat)
-        house.expect(ours.fileno(), select.EPOLLIN, lambda _: self._hear(seat))
+        self._house.expect(ours.fileno(), select.EPOLLIN, lambda _: self._hear(seat))
 
     def _hear(self, seat: Seat) -> None:
-        """A session is free, takes its next client or does not, or has ended."""
-        said = seat.hear()
+        """A session has begun, is free, takes its next client or does not, or has ended."""
+        if seat.pidfd < 0 and seat.begins():
+            return self._tell(seat)
+        said = seat.hear() if seat.pidfd >= 0 else b""
         offered, seat.offered = seat.offered, None
         if said == standby.FREE and offered is None and self._keep_seconds:
             seat.free_since = self.used = monotonic()
@@ -112,8 +116,23 @@ class Seats:
             self._dismiss(seat)
 
     def signal(self, number: int) -> None:
+        """To all there are, and to who is about to be there."""
+        self._told = number
         for seat in self._all:
-            monitor.send_signal(seat.pidfd, number)
+            self._tell(seat)
+
+    def _tell(self, seat: Seat) -> None:
+        if self._told and seat.pidfd >= 0:
+            monitor.send_signal(seat.pidfd, self._told)
+
+    def note_end(self, pid: int) -> None:
+        """A child of the listener has ended."""
+        self._innkeeper.note_end(pid)
+
+    def shut(self) -> int:
+        """No new ones; the pid of the innkeeper, who ends, or 0."""
+        self.keep_nobody()
+        return self._innkeeper.dismiss()
 
     def _dismiss(self, seat: Seat) -> None:
         """It hears that we are gone, and ends when it is free."""

@@ -2,8 +2,10 @@
 
 Webmail logs in anew for each click, and a process that is the user already, fenced in and with all it
 needs in its memory, costs a third of a new one.  What lives here: both ends.  The listener's, `Seat`,
-knows who the process is because it forked it; all that the process can say to it is one octet:
+knows who the process is because the innkeeper forked it on its order, and has its pidfd from the first packet, that is
+sent by root's code; all that the process can say to it later is one octet:
 
+    P   with a pidfd: this is me
     F   my client has gone, I am free        T   I take this connection
     N   not here: make a new session
 
@@ -34,13 +36,13 @@ MOST_SECONDS = 600  # groups and the rest of the account are those of the beginn
 MOST_KIB = 32 * 1024  # of resident memory, on top of what it began with
 VISIT_OCTETS = 128 * 1024
 MOST_FDS = 4  # the client, and what counts the connection
-FREE, TAKEN, NOT_HERE = b"F", b"T", b"N"
+FREE, TAKEN, NOT_HERE, BEGUN = b"F", b"T", b"N", b"P"
 
 
 class Visit:
     """A connection that has logged in; `slots` are descriptors that count it (caps.py)."""
 
-    __slots__ = ("peer", "account", "entry", "fd", "slots")
+    __slots__ = ("peer", "account", "entry", "fd", "slots", "tries")
 
     def __init__(self, peer: Peer, account: Account, entry: Entry | None, fd: int, slots: list[int]) -> None:
         self.peer = peer
@@ -48,6 +50,7 @@ class Visit:
         self.entry = entry
         self.fd = fd
         self.slots = slots
+        self.tries = 0  # to have a session begin with it
 
     @property
     def regular(self) -> bool:
@@ -63,18 +66,18 @@ class Visit:
 
 
 class Seat:
-    """A session's process: who it is, and the visit that it has not taken yet."""
+    """A session's process: who it is (-1: it has not begun), and the visit that it has not taken yet."""
 
     __slots__ = ("sock", "pidfd", "who", "since", "free_since", "visits", "offered")
 
-    def __init__(self, sock: _socket.socket, pidfd: int, visit: Visit) -> None:
+    def __init__(self, sock: _socket.socket, visit: Visit, pidfd: int = -1) -> None:
         self.sock = sock
         self.pidfd = pidfd
         self.who = who(visit.account) if visit.regular else None
         self.since = monotonic()
         self.free_since = 0.0  # 0: busy
         self.visits = 1
-        self.offered: Visit | None = None
+        self.offered: Visit | None = visit if pidfd < 0 else None
 
     def suits(self, visit: Visit) -> bool:
         """Free, of the same user, and not too old."""
@@ -98,6 +101,19 @@ class Seat:
         self.visits += 1
         return True
 
+    def begins(self) -> bool:
+        """Its first packet; False if it never came to that."""
+        try:
+            said, fds = parcel.receive(self.sock, 1, 1)
+        except OSError:
+            return False
+        if said != BEGUN or not fds or self.offered is None:
+            return False
+        self.pidfd = fds[0]
+        self.offered.close()
+        self.offered = None
+        return True
+
     def hear(self) -> bytes:
         """What it says; b"" when it has gone."""
         try:
@@ -108,7 +124,8 @@ class Seat:
     def close(self) -> None:
         """No more visits: it ends when it is free."""
         self.sock.close()
-        os.close(self.pidfd)
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
 
 
 def who(account: Account) -> tuple[str, int, int, str, str]:
@@ -123,6 +140,7 @@ def run(service: Any, settings: Settings, visit: Visit, sock: _socket.socket) ->
     """The whole life of the process, which has just been forked: one client after the other."""
     status = 1
     try:
+        _tell_who(sock)
         at_first = _resident()
         tenancy = Tenancy(service, settings, visit.account)
         _seat(visit)
@@ -141,6 +159,13 @@ def run(service: Any, settings: Settings, visit: Visit, sock: _socket.socket) ->
         pass  # the listener wants no more of us
     finally:
         os._exit(status)
+
+
+def _tell_who(sock: _socket.socket) -> None:
+    """So that the listener can end what is not its child."""
+    pidfd = os.pidfd_open(os.getpid())
+    parcel.send(sock, BEGUN, (pidfd,))
+    os.close(pidfd)
 
 
 def _seat(visit: Visit) -> None:

@@ -221,7 +221,7 @@ def test_what_was_read_ahead_comes_along(call):
 def seat():
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     visit = a_visit()
-    seat = Seat(ours, os.pidfd_open(os.getpid()), visit)
+    seat = Seat(ours, visit, os.pidfd_open(os.getpid()))
     seat.free_since = time.monotonic()
     yield seat, theirs
     seat.close()
