@@ -79,7 +79,8 @@ class Seats:
     def _hear(self, seat: Seat) -> None:
         """A session has begun, is free, takes its next client or does not, or has ended."""
         if seat.pidfd < 0 and seat.begins():
-            return self._tell(seat)
+            self._tell(seat)
+            return
         said = seat.hear() if seat.pidfd >= 0 else b""
         offered, seat.offered = seat.offered, None
         if said == standby.FREE and offered is None and self._keep_seconds:

@@ -144,7 +144,7 @@ def run(service: Any, settings: Settings, visit: Visit, sock: _socket.socket) ->
         at_first = _resident()
         tenancy = Tenancy(service, settings, visit.account)
         _seat(visit)
-        status = tenancy.begin(visit.peer, visit.entry)
+        status = tenancy.begin(visit.peer, visit.entry, warm=True)
         while visit.regular and status == 0 and tenancy.fence.entered and _resident() - at_first < MOST_KIB:
             _leave(visit)
             sock.send(FREE, _socket.MSG_NOSIGNAL)

@@ -33,11 +33,15 @@ class Tenancy:
         self.fds = fds
         self.fence = privileges.Fence(settings)
 
-    def begin(self, peer: Peer, entry: Entry | None) -> int:
-        """Be the user, and talk with his first client; the exit status."""
+    def begin(self, peer: Peer, entry: Entry | None, warm: bool = False) -> int:
+        """Be the user, and talk with his first client; the exit status.
+
+        `warm`: all that a session needs is in memory, so who stays outside the fence can start at once.
+        """
         try:
             self._change()
-            self.fence.prepare(self.service)
+            if warm:
+                self.fence.prepare(self.service)
         except Exception as error:
             return sorry(self.service, error, self.fds[1])
         return self.converse(peer, entry)

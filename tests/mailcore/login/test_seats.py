@@ -8,113 +8,13 @@ import socket
 import time
 
 import pytest
-from passlib.hash import sha512_crypt
 
-from mailcore import log
 from mailcore.login import standby
 from mailcore.login.accounts import Account, Peer
 from mailcore.login.channel import Entry
-from mailcore.login.listener import Listener
-from mailcore.login.sockets import open_sockets
 from mailcore.login.standby import Seat, Visit
-from mailcore.settings import Settings
 from tests.mailcore.login.parrot import Parrot
-
-SECONDS = 10
-UID = os.getuid() or 54321
-
-
-class Territory:
-    def __init__(self, *paths):
-        self.paths = paths
-
-    def enter(self):
-        return [(path, "tree") for path in self.paths]
-
-
-class Homely(Parrot):
-    """A parrot that asks to be fenced in to its user's home."""
-
-    def session(self, settings, peer, account, entry):
-        talk = super().session(settings, peer, account, entry)
-        yield next(talk)
-        yield Territory(account.home)
-        reply = None
-        try:
-            while True:
-                reply = yield talk.send(reply)
-        except StopIteration as end:
-            return end.value
-
-
-@pytest.fixture
-def call(tmp_path):
-    """Start a listener for fred and wilma; call it, log in."""
-    hashed = sha512_crypt.using(rounds=1000).hash("secret")
-    lines = []
-    for number, user in enumerate(("fred", "wilma")):
-        (tmp_path / user).mkdir()
-        lines.append(f"{user}:{hashed}:{UID + number}:{UID + number}::{tmp_path / user}\n")
-    (tmp_path / "passwd").write_text("".join(lines))
-    (tmp_path / "passwd").chmod(0o600)
-    (tmp_path / "empty").mkdir(mode=0o755)
-    for path in (tmp_path, tmp_path.parent):
-        path.chmod(0o755)  # the users see their homes
-    pids = []
-
-    def start(service=None, **values):
-        (sock,) = open_sockets("127.0.0.1:0")
-        fixed = {"passwd_file": str(tmp_path / "passwd"), "gatekeeper_root": str(tmp_path / "empty")}
-        fixed |= {"run_directory": str(tmp_path / "run"), "login_delay_seconds": 0.0}
-        pid = os.fork()
-        if pid == 0:
-            try:
-                log.open_log = lambda ident: None
-                os._exit(Listener(service or Homely(), Settings(**fixed | values), [sock]).run())
-            finally:
-                os._exit(99)
-        pids.append(pid)
-        where = sock.getsockname()
-        sock.close()
-        return Town(where)
-
-    yield start
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-class Town:
-    """Where clients come from."""
-
-    def __init__(self, where):
-        self.where = where
-
-    def __call__(self, user="fred"):
-        return Client(self.where, user)
-
-
-class Client:
-    def __init__(self, where, user):
-        self.sock = socket.create_connection(where, timeout=SECONDS)
-        self.file = self.sock.makefile("rb")
-        assert self.file.readline() == b"HELLO\r\n"
-        self.welcome = self.say(b"PASS %s secret" % user.encode())
-
-    def say(self, line):
-        self.sock.sendall(line + b"\r\n")
-        return self.file.readline()
-
-    def process(self):
-        """The pid and uid of who serves us."""
-        uid, pid, _ = self.say(b"WHO").split()
-        return int(pid), int(uid)
-
-    def leave(self):
-        """The session ends, and lets go of the connection at once."""
-        self.sock.sendall(b"QUIT\r\n")
-        assert self.file.read() == b"BYE\r\n"
-        self.sock.close()
+from tests.mailcore.login.town import SECONDS, UID
 
 
 def one_after_the_other(call, *users):

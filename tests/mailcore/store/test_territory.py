@@ -175,22 +175,6 @@ def test_what_fails_there_fails_here(tmp_path, helper):
     os.waitpid(-1, 0)
 
 
-def test_names_are_said_once(steward, tmp_path):
-    with pytest.raises(OSError):
-        steward.appoint(["/etc/passwd", "300", "/etc/shadow", "", ""])
-    with pytest.raises(FileNotFoundError):
-        steward.read()
-    assert os.readlink(f"/proc/self/fd/{steward.home()}") == str(tmp_path / "home")
-
-
-def test_without_names_it_serves_nothing():
-    steward = Steward()
-    with pytest.raises(OSError, match="gone|Broken pipe|reset"):
-        steward.read()
-    steward.close()
-    assert os.waitpid(-1, 0)[1]
-
-
 def test_a_steward_that_is_gone_is_an_error(steward, tmp_path):
     *_, child = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     os.kill(int(child), signal.SIGKILL)
