@@ -205,7 +205,7 @@ ROOT_CODE = {
     "mailcore.login.sockets": 40, "mailcore.login.waiting": 120, "mailcore.login.seats": 110,
     "mailcore.login.innkeeper": 100,
     "mailcore.login.standby": 140, "mailcore.login.renewal": 50, "mailcore.login.parcel": 60,
-    "mailcore.login.tenancy": 80, "mailcore.login.keykeeper": 180, "mailcore.login.certificates": 80,
+    "mailcore.login.tenancy": 80, "mailcore.login.keykeeper": 190, "mailcore.login.certificates": 80,
     "mailcore.login.monitor": 505, "mailcore.login.desk": 110, "mailcore.login.channel": 220,
     "mailcore.login.privileges": 240, "mailcore.login.provisions": 90, "mailcore.login.syscalls": 70,
     "mailcore.settings": 190, "mailcore.log": 80,

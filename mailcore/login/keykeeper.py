@@ -33,6 +33,7 @@ REQUEST_OCTETS = 4096
 START_SECONDS = 10  # to fork on a busy machine; later than that something is broken
 LOWEST = 10  # descriptors above those that a gatekeeper's get
 MOST_DESCRIPTORS = 65536
+IDLE_SECONDS = 300  # its memory is more than all the rest of a listener; its tickets are lost then
 
 
 class Keykeeper:
@@ -61,7 +62,7 @@ class Keykeeper:
 class Post:
     """The keykeeper's place in a listener; nobody holds it until TLS is first wanted."""
 
-    __slots__ = ("_service", "_settings", "_holder", "_rehearsal", "_useless")
+    __slots__ = ("_service", "_settings", "_holder", "_rehearsal", "_useless", "_wanted")
 
     def __init__(self, service: Any, settings: Settings) -> None:
         self._service = service
@@ -69,6 +70,7 @@ class Post:
         self._holder: Keykeeper | None = None
         self._rehearsal = 0  # the pid of who sees whether the keys can be loaded
         self._useless = False  # they cannot: monitors do without a keykeeper
+        self._wanted = 0.0  # when it was wanted last
 
     def rehearse(self) -> None:
         """Have a process load the keys once, so that the log tells now what is wrong with them."""
@@ -87,7 +89,13 @@ class Post:
         """Who holds it, from now on at least; None where the keys are of no use."""
         if self._holder is None and self.can_be_filled():
             self._holder = start(self._service, self._settings)
+        self._wanted = monotonic()
         return self._holder
+
+    def tidy(self) -> None:
+        """One that nobody has wanted for long goes."""
+        if self._holder is not None and monotonic() - self._wanted > IDLE_SECONDS:
+            self.vacate()
 
     def note_end(self, pid: int, status: int) -> None:
         """A child of the listener has ended; the log line of one that could not load its keys says why."""

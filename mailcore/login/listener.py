@@ -320,6 +320,7 @@ class Listener:
             self.room.dismiss(caller)
         self.seats.expire()
         self.desk.expire()
+        self.post.tidy()
 
     def _seconds(self) -> float:
         """Until something is due."""

@@ -184,6 +184,18 @@ def test_keys_that_cannot_be_used_are_told_at_the_start(settings, tmp_path):
     assert post.can_be_filled()
 
 
+def test_one_that_nobody_wants_goes_and_the_next_has_the_post(settings, monkeypatch):
+    post = keykeeper.Post(SERVICE, settings)
+    first = post.holder()
+    post.tidy()
+    assert post.holder() is first
+    monkeypatch.setattr(keykeeper, "IDLE_SECONDS", -1)
+    post.tidy()
+    assert reaped(post) == first.pid
+    second = post.holder()
+    assert second is not None and second is not first and post.vacate() == reaped(post)
+
+
 def test_one_that_dies_has_no_successor(settings):
     post = keykeeper.Post(SERVICE, settings)
     os.kill(post.holder().pid, signal.SIGKILL)
