@@ -264,7 +264,7 @@ def greetings(ground: Ground, size: str) -> None:
 
 # name: (scenario, who takes part)
 ALL: dict[str, tuple[Callable[[Ground, str], None], tuple[str, ...]]] = {
-    "sessions": (sessions, ("ours", "dovecot", "tuned", "cold")),
+    "sessions": (sessions, ("ours", "ours tuned", "dovecot", "tuned", "cold")),
     "greetings": (greetings, ("ours", "dovecot", "tuned", "cold")),
     "selects": (selects, ("ours", "dovecot")),
     "fetches": (fetches, ("ours", "dovecot", "maildir")),

@@ -152,13 +152,14 @@ class Server:
 class Warm(Server):
     """Ours with --listen, a process for IMAP and one for POP3."""
 
-    def __init__(self, name: str, scratch: Path, programs: Path, certificates: Path) -> None:
+    def __init__(self, name: str, scratch: Path, programs: Path, certificates: Path, *more: str) -> None:
         super().__init__(name, scratch)
         given = [
             f"passwd_file={self.accounts}", f"mail_location={self.location}", f"index_directory={self.place}/index/%u",
             f"gatekeeper_root={scratch}/nothing", "login_delay_seconds=0", f"run_directory={scratch}/run-{name}",
             "text_index_step_octets=99999999999",  # one search fills the text index, where there is one
             f"tls_directory={certificates}",
+            *more,
         ]  # fmt: skip
         words = [word for option in given for word in ("-o", option)]
         for protocol, program in (("imap", "imapd"), ("pop3", "ipop3d")):
@@ -230,6 +231,7 @@ class Dovecot(Server):
         return None
 
 
+OURS_TUNED = ("gatekeeper_visits=1000", "password_cache=true")  # processes used again, passwords cached
 TUNED = """
 auth_cache_size = 10M
 service imap-login {
@@ -296,7 +298,10 @@ def start(scratch: Path) -> dict[str, Server]:
     )  # fmt: skip
     (scratch / "nothing").mkdir(mode=0o755)
     certificates = certify(scratch / "certificates")
-    servers: dict[str, Server] = {"ours": Warm("ours", scratch, programs, certificates)}
+    servers: dict[str, Server] = {
+        "ours": Warm("ours", scratch, programs, certificates),
+        "ours tuned": Warm("ours-tuned", scratch, programs, certificates, *OURS_TUNED),
+    }
     if shutil.which("inetd"):
         servers["cold"] = Cold("cold", scratch, programs)
     if shutil.which("dovecot"):

@@ -36,7 +36,9 @@ LAST_SEND_SECONDS = 2  # for one who is still being sent something when the end 
 class Dialogue:
     """One client on two descriptors, which may be the same one, a pipe or a plain file."""
 
-    def __init__(self, in_fd: int = 0, out_fd: int = 1, deadline_seconds: float = 0) -> None:
+    def __init__(
+        self, in_fd: int = 0, out_fd: int = 1, deadline_seconds: float = 0, tuned: bool = False
+    ) -> None:
         self.in_fd = in_fd
         self.out_fd = out_fd
         self.deadline = monotonic() + deadline_seconds if deadline_seconds else 0.0
@@ -50,8 +52,8 @@ class Dialogue:
         self._cut = False  # an answer was not sent to its end: nothing can follow it
         self._ending: Terminated | None = None
         self._alarm = self._rope = -1
-        if S_ISSOCK(os.fstat(out_fd).st_mode):
-            _tune(out_fd)
+        if not tuned and S_ISSOCK(os.fstat(out_fd).st_mode):
+            tune(out_fd)
 
     # --- endings from outside --------------------------------------------------------
 
@@ -234,8 +236,11 @@ def say_at_once(fd: int, data: bytes) -> bool:
         return False
 
 
-def _tune(fd: int) -> None:
-    """One answer is one packet, and a dead client does not hold us for ever."""
+def tune(fd: int) -> None:
+    """One answer is one packet, and a dead client does not hold us for ever.
+
+    What a listening socket is told counts for all that it accepts.
+    """
     import _socket
 
     sock = _socket.socket(fileno=os.dup(fd))

@@ -72,6 +72,7 @@ TABLE: dict[str, tuple[bool | int | float | str, str]] = {
     "login_read_octets": (64 * KIB, "all that is read before login"),
     "gatekeeper_user": ("nobody", "who talks to clients before login"),
     "gatekeeper_root": ("/run/mailcore/empty", "an empty directory, made if missing: root directory before login"),
+    "gatekeeper_visits": (1, "who lets somebody in may serve so many calls of that address; 1: each has its own"),
     "confine_session": (True, "a session reaches its own mail and nothing else (Landlock, seccomp)"),
     "session_octets": (256 * MIB, "memory a session may allocate; one that needs more ends with BYE"),
     "pop3_preauth": (False, "ipop3d on a pipe starts in the TRANSACTION state as the user who runs it"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DIRECTORIES = ("/etc/ssl/certs", "/etc/pki/tls/certs", "/usr/share/ssl/certs", "/usr/local/certs")
 PORTS = {"imap": (143, 993, ("imaps", "simap")), "pop3": (110, 995, ("pop3s", "spop3"))}  # clear, TLS, its names
+_numbers: dict[str, int] = {}  # of names in services(5)
 KINDS = ("rsa", "ecdsa")  # of a second certificate
 
 
@@ -42,12 +43,15 @@ def at_once(service: Any, settings: Settings, port: int) -> bool:
 
 
 def _number(name: str) -> int:
-    import _socket
+    """The port of a name in services(5), which is read once; 0 if there is none."""
+    if name not in _numbers:
+        import _socket
 
-    try:
-        return _socket.getservbyname(name, "tcp")
-    except OSError:
-        return 0
+        try:
+            _numbers[name] = _socket.getservbyname(name, "tcp")
+        except OSError:
+            _numbers[name] = 0
+    return _numbers[name]
 
 
 def offered(service: Any, settings: Settings, peer: Peer) -> bool:

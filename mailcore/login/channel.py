@@ -27,7 +27,7 @@ from mailcore.login.accounts import Account
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 FRAME_OCTETS = 4096
 PIECE_OCTETS = 4000  # of an entry in one frame
@@ -223,13 +223,28 @@ class Channel:
 
     def receive(self, kind: bytes, least: int, most: int = 0) -> list[bytes]:
         """The fields of the next frame, which must be of this kind and have so many fields."""
+        space = bytearray(FRAME_OCTETS + 1)
         try:
-            frame = self._sock.recv(FRAME_OCTETS + 1)
+            octets = self._sock.recv_into(space)
         except ConnectionError:
-            frame = b""
-        if not frame:
+            octets = 0
+        if not octets:
             raise EOFError("the other end is gone")
+        frame = bytes(space[:octets])
+        space[:octets] = bytes(octets)  # a password does not stay where the C library's memory was
         return unpack(frame, kind, least, most or least)
+
+    def send_parcel(self, data: bytes, fds: Sequence[int]) -> None:
+        """One packet with descriptors (parcel.py); OSError when it cannot be taken at once."""
+        from mailcore.login import parcel
+
+        parcel.send(self._sock, data, fds)
+
+    def receive_parcel(self, octets: int, most: int) -> tuple[bytes, list[int]]:
+        """What comes so, waiting for it."""
+        from mailcore.login import parcel
+
+        return parcel.receive(self._sock, octets, most)
 
     # --- the gatekeeper's side -----------------------------------------------------------
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mailcore.settings import Settings
 
 TROUBLE_OCTETS = 3000
+LITTLE_OCTETS = 440  # read at once by one that may stay, so that it can forget them (lodge.py)
 
 
 class Doorstep(Dialogue):
@@ -35,10 +36,17 @@ class Doorstep(Dialogue):
     and remembers how it ended."""
 
     def __init__(
-        self, settings: Settings, in_fd: int, out_fd: int, lock_in: Callable[[], None] | None, seconds: float = 0
+        self,
+        settings: Settings,
+        in_fd: int,
+        out_fd: int,
+        lock_in: Callable[[], None] | None,
+        seconds: float = 0,
+        tuned: bool = False,
     ) -> None:
-        super().__init__(in_fd, out_fd, seconds or settings.login_timeout_seconds)
+        super().__init__(in_fd, out_fd, seconds or settings.login_timeout_seconds, tuned)
         self.limit_octets = settings.login_read_octets
+        self.at_once = READ_OCTETS
         self.first_seconds = settings.first_octet_seconds
         self.lock_in = lock_in
         self.ending = "Logout"
@@ -47,7 +55,7 @@ class Doorstep(Dialogue):
         self.go_in()
         if self.octets_in >= self.limit_octets:
             raise Goodbye("Too much said before login")
-        self.read_octets = min(READ_OCTETS, self.limit_octets - self.octets_in)
+        self.read_octets = min(self.at_once, self.limit_octets - self.octets_in)
         if not self.octets_in and wait.fd < 0:
             wait = Wait(min(wait.seconds, self.first_seconds))
         try:
@@ -64,6 +72,10 @@ class Doorstep(Dialogue):
 
     def close(self) -> None:
         """What is the last word, after all others: before the farewell, at which the monitor ends us."""
+
+    def in_order(self, octets: int) -> bool:
+        """Nobody ended it by a signal, and no more than so much was said."""
+        return self._ending is None and self.octets_in <= octets
 
     def go_in(self) -> None:
         """Be locked in from now on: whatever is heard is heard after this."""
@@ -82,18 +94,26 @@ def keep(
     monitor: Channel,
     parent: int,
     seconds: float = 0,
+    then: Callable[[Doorstep], tuple[Peer, Doorstep]] | None = None,
+    tuned: bool = False,
 ) -> NoReturn:
-    """The whole life of the process; the caller has just forked.  The login must be done in `seconds`."""
+    """The whole life of the process; the caller has just forked.  The login must be done in `seconds`.
+
+    `then`, after a login, waits for another client (lodge.py), or raises EOFError.
+    """
     status = 1
     dialogue = None
     try:
         log.close_log(lambda error: confess(error, monitor))
         keep_fds = (in_fd, out_fd, monitor.fileno())
-        dialogue = Doorstep(settings, in_fd, out_fd, lambda: _lock_in(settings, keep_fds, parent), seconds)
+        dialogue = Doorstep(settings, in_fd, out_fd, lambda: _lock_in(settings, keep_fds, parent), seconds, tuned)
         if peer.kind != "socket":
             dialogue.first_seconds = settings.login_timeout_seconds  # a person may sit there
+        if then is not None:
+            dialogue.at_once = LITTLE_OCTETS
         dialogue.obey_signals()
-        talk(service, settings, peer, dialogue, monitor)
+        while talk(service, settings, peer, dialogue, monitor) and then is not None:
+            peer, dialogue = then(dialogue)
         status = 0
     except (EOFError, ConnectionError):
         pass  # the monitor is gone: nobody to report to

@@ -20,13 +20,14 @@ from errno import EMFILE, ENFILE
 from time import monotonic
 
 from mailcore import log
-from mailcore.dialogue import say_at_once
+from mailcore.dialogue import say_at_once, tune
 from mailcore.errors import BadSetting, Terminated
 from mailcore.login import (
     access,
     certificates,
     desk,
     keykeeper,
+    lodge,
     monitor,
     passwords,
     renewal,
@@ -168,6 +169,7 @@ class Listener:
         self.calls: set[Call] = set()
         self.seats = seats.Seats(self)
         self.desk = desk.Desk(self)
+        self.lodge = lodge.Lodge(self)
         self.apart: set[int] = set()  # pids of monitors that have a process each
         self.learned = False  # has imported what its own sessions need
         self.patient: list[waiting.Caller] = []  # who speak, but there are too many
@@ -213,6 +215,7 @@ class Listener:
         preload(self.service, self.settings)
         for sock in self.socks.values():
             sock.setblocking(False)
+            tune(sock.fileno())
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         wanted = self.settings.listen_waiting + DESCRIPTORS_EACH * self.settings.listen_children + SPARE_DESCRIPTORS
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
@@ -269,6 +272,7 @@ class Listener:
             sock.close()
         self.socks = {}
         self.seats.keep_nobody()
+        self.lodge.keep_nobody()
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, renewal.SIGNALS)
 
     def _served(self) -> int:
@@ -321,6 +325,7 @@ class Listener:
         self.seats.expire()
         self.desk.expire()
         self.post.tidy()
+        self.lodge.expire()
 
     def _seconds(self) -> float:
         """Until something is due."""
@@ -490,6 +495,7 @@ class Listener:
         innkeeper = self.seats.shut()
         self.apart.update(pid for pid in (keeper, innkeeper) if pid and not self.heir)
         self.desk.close()
+        self.lodge.keep_nobody()
         if self.ending is not None:
             self._tell_all(self.ending)
         return 0

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mailcore.login.channel import Channel, Entry
     from mailcore.login.keykeeper import Keykeeper
     from mailcore.login.listener import Listener
+    from mailcore.login.lodge import Porter
     from mailcore.settings import Settings
 
     Admitted = tuple[Account, Entry | None]
@@ -147,6 +148,8 @@ class Monitor:
         peer.secure = peer.secure or self.sealed
         self.gatekeeper_fd = -1  # its pidfd
         self.received = False  # asked already who may come in
+        self.refused = False  # somebody was told no
+        self.porter: Porter | None = None  # the gatekeeper, where it may stay (lodge.py)
 
     # --- the gatekeeper's life -------------------------------------------------------------
 
@@ -258,20 +261,33 @@ class Monitor:
         return pid
 
     def _post_gatekeeper(self) -> None:
-        """Fork one that talks in clear."""
+        """One that talks in clear: which waits for this client (lodge.py), or a fork."""
+        peer = self.peer
+        if not peer.greeted:
+            peer.starttls = not peer.secure and certificates.offered(self.service, self.settings, peer)
+        if self.house is not None:
+            self.porter = self.house.lodge.send(peer, self.client_fds[0], self._left())
+        if self.porter is not None:
+            self.channel, self.gatekeeper_fd = self.porter.channel, self.porter.pidfd
+        else:
+            self._fork_gatekeeper()
+
+    def _fork_gatekeeper(self) -> None:
         from mailcore.login import gatekeeper
 
-        peer = self.peer
-        peer.starttls = not peer.secure and certificates.offered(self.service, self.settings, peer)
+        lodge = self.house.lodge if self.house is not None and self.house.lodge.may_keep(self.peer) else None
         self.channel, theirs = channel.pair()
         me = os.getpid()
         self.gatekeeper = self._fork(*self.client_fds, theirs.fileno())
         if self.gatekeeper == 0:
             if self.house is None:
                 self.channel.close()
-            gatekeeper.keep(self.service, self.settings, peer, *self.client_fds, theirs, me, self._left())
+            keep = gatekeeper.keep if lodge is None else lodge.keep
+            keep(self.service, self.settings, self.peer, *self.client_fds, theirs, me, self._left())
         self.gatekeeper_fd = os.pidfd_open(self.gatekeeper)
         theirs.close()
+        if lodge is not None:
+            self.porter = lodge.engage(self.channel, self.gatekeeper_fd, self.peer)
 
     def _left(self) -> float:
         """Seconds that a gatekeeper has for all it does."""
@@ -332,10 +348,12 @@ class Monitor:
     def _dismiss(self) -> Steps:
         """The gatekeeper has said all it may say: it ends now, whatever it is doing.
 
-        One that speaks TLS stays for the session, if there is one.
+        One that speaks TLS stays for the session, if there is one; one in clear perhaps for another client.
         """
         if self.house is None:
             _mind_no_signals()
+        elif self._in_order() and self.porter is not None and self.house.lodge.take_in(self.porter):
+            return
         if not (self.sealed and self.handed_over) and self.gatekeeper_fd >= 0:
             self._signal(_signal.SIGKILL)
             yield Pause(self.gatekeeper_fd, select.POLLIN, monotonic() + CHECK_SECONDS)
@@ -346,6 +364,11 @@ class Monitor:
             os.close(self.gatekeeper_fd)
             self.gatekeeper_fd = -1
         self.channel.close()
+
+    def _in_order(self) -> bool:
+        """Somebody was let in, and nothing was odd before."""
+        odd = self.refused or self.troubles or self.trace is not None or self.sealed or self.peer.via
+        return self.handed_over and not odd
 
     def _signal(self, number: int) -> None:
         """Send the gatekeeper a signal."""
@@ -497,6 +520,7 @@ class Monitor:
         self._say(Verdict(False))
 
     def _say(self, verdict: Verdict) -> None:
+        self.refused = self.refused or not (verdict.right or verdict.data)
         try:
             self.channel.answer(verdict)
         except OSError:

@@ -1,6 +1,6 @@
 """A server of five words, for the tests of mailcore.login.
 
-Before login: `PASS user password`, `EXT [user]`, `CRASH`, `NOTE`, `QUIT`; after it: every line comes
+Before login: `PASS user password`, `EXT [user]`, `ME` (its pid), `CRASH`, `NOTE`, `QUIT`; after it: every line comes
 back, `WHO` tells who the process is, `CRASH` raises, `QUIT` ends.
 """
 
@@ -37,6 +37,8 @@ class Parrot:
                 entry = yield from self._ask(word, rest, wire)
                 if entry:
                     return entry
+            elif word == b"ME":
+                yield b"%d\r\n" % os.getpid()
             elif word == b"OPEN":
                 yield b"%s\r\n" % self._try_to_open(rest)
             else:
