@@ -95,7 +95,6 @@ def keep(
     parent: int,
     seconds: float = 0,
     then: Callable[[Doorstep], tuple[Peer, Doorstep]] | None = None,
-    tuned: bool = False,
 ) -> NoReturn:
     """The whole life of the process; the caller has just forked.  The login must be done in `seconds`.
 
@@ -106,7 +105,7 @@ def keep(
     try:
         log.close_log(lambda error: confess(error, monitor))
         keep_fds = (in_fd, out_fd, monitor.fileno())
-        dialogue = Doorstep(settings, in_fd, out_fd, lambda: _lock_in(settings, keep_fds, parent), seconds, tuned)
+        dialogue = Doorstep(settings, in_fd, out_fd, lambda: _lock_in(settings, keep_fds, parent), seconds)
         if peer.kind != "socket":
             dialogue.first_seconds = settings.login_timeout_seconds  # a person may sit there
         if then is not None:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from mailcore import log
+from mailcore.dialogue import SEND_SECONDS, tune
 from mailcore.login import listener
 from mailcore.login.listener import Listener
 from mailcore.login.sockets import open_sockets
@@ -115,6 +116,18 @@ def test_it_ends_where_nobody_calls(start):
     assert os.waitpid(pid, os.WNOHANG) == (0, 0)  # not while somebody is served
     client.sendall(b"QUIT\r\n")
     assert ended(pid, 3) == 0
+
+
+def test_what_is_accepted_is_tuned():
+    """The options of a listening socket are those of its connections: no process need set them again."""
+    (sock,) = open_sockets("127.0.0.1:0")
+    tune(sock.fileno())
+    listening = socket.socket(fileno=sock.detach())
+    with listening, socket.create_connection(listening.getsockname()), listening.accept()[0] as connection:
+        seconds = connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16)[:8]
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert int.from_bytes(seconds, "little") == SEND_SECONDS
 
 
 def test_children_are_reaped(start):
