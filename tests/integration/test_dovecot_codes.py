@@ -70,6 +70,9 @@ ROWS: list[tuple[str, str, str, str, str]] = [
 
 def prepared(ground: Ground) -> None:
     one = (MAILBOXES / "one.mbox").read_bytes()
+    if ground.file("ro").exists():  # from before
+        ground.file("ro").chmod(0o600)
+        (ground.mail / "shut").chmod(0o755)
     for name in ("INBOX", "work", "dir/below", "ro", "shut/in"):
         ground.place(name, one)
     ground.place("text", b"no mail\n")

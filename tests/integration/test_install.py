@@ -23,8 +23,9 @@ def make(*words: str) -> None:
 def prefix(tmp_path_factory):
     """A tree that any user may read, with all that is installed."""
     prefix = tmp_path_factory.mktemp("prefix")
-    for folder in (prefix, *prefix.parents[:2]):
-        folder.chmod(0o755)
+    for folder in (prefix, *prefix.parents):
+        if folder.stat().st_uid == os.getuid() and folder.stat().st_mode & 0o055 != 0o055:
+            folder.chmod(0o755)
     make("install", f"PREFIX={prefix}", f"STATE={prefix}/state")
     yield prefix
     make("uninstall", f"PREFIX={prefix}")
