@@ -84,7 +84,9 @@ class Loader(SourcelessFileLoader):
         self._code = code
 
     def get_data(self, path: str) -> bytes:
-        return self._code
+        """Once: it would stay in memory beside what is made of it."""
+        code, self._code = self._code, b""
+        return code
 
 
 def write(library: str, packages: list[str]) -> None:
