@@ -33,7 +33,7 @@ REQUEST_OCTETS = 4096
 START_SECONDS = 10  # to fork on a busy machine; later than that something is broken
 LOWEST = 10  # descriptors above those that a gatekeeper's get
 MOST_DESCRIPTORS = 65536
-IDLE_SECONDS = 300  # its memory is more than all the rest of a listener; its tickets are lost then
+IDLE_SECONDS = 60  # its memory is more than all the rest of a listener; a new one costs 0.2 s, and the tickets
 
 
 class Keykeeper:
