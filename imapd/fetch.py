@@ -15,7 +15,7 @@ from itertools import chain
 
 from imapd import modseq
 from imapd.message import Message, lasting, limits, read
-from imapd.responses import Block, Done, Fetch, Literal, Name, Ready, UidFetch, data, flag, pieces, string
+from imapd.responses import Block, Done, Fetch, Literal, Name, Ready, UidFetch, data, flag, literal, pieces, string
 from imapd.sequence import DIGITS, within
 from mailcore import log
 from mailcore.errors import Expunged, Hangup, MailError, Mistake, Refusal
@@ -49,14 +49,19 @@ _kept: crlf.Measured | None = None
 FLAG_ORDER = ("\\Recent", "\\Seen", "\\Deleted", "\\Flagged", "\\Answered", "\\Draft")  # as UW told them
 
 
+class Large(Exception):
+    """What is asked of a message is too much to be held for many of them."""
+
+
 class Item:
     """One thing asked of each message.
 
     `sees` is true of those that set \\Seen (RFC 3501 §6.4.5).  `kind` is the name under which a
     mailbox may remember the answer, "" if it may not; `whole` says that the body is read for it.
+    `fields` writes the data where it is made of the header alone.
     """
 
-    __slots__ = ("column", "kind", "label", "sees", "value", "whole")
+    __slots__ = ("column", "fields", "kind", "label", "sees", "value", "whole")
 
     def __init__(
         self,
@@ -66,13 +71,22 @@ class Item:
         sees: bool = False,
         kind: str = "",
         whole: bool = False,
+        fields: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.label = Ready(label)
+        self.fields = fields
         self.value = value
         self.column = column
         self.sees = sees
         self.kind = kind
         self.whole = whole
+
+    def written(self, message: Message) -> bytes:
+        """The data in one piece.  Raises Large."""
+        value = self.value(message)
+        if type(value) is Literal:
+            raise Large
+        return data(value)
 
 
 # --- what a mailbox knows without reading messages -----------------------------------
@@ -242,6 +256,11 @@ class Section:
             return ""
         return "fields " + b" ".join(names).decode() if all(map(lasting, names)) else ""
 
+    def writer(self) -> Callable[[bytes], bytes]:
+        """What makes the data, where `kind` says something, of a header."""
+        pick = headers.picker(self.names)
+        return lambda header: literal(crlf.wire_form(pick(header)))
+
     def span(self, message: Message) -> Span | None:
         """Where it lies; None if there is no such part, or it has no such thing."""
         if not self.numbers and not self.text:
@@ -352,7 +371,10 @@ def _sections(args: Args, sees: bool) -> Item:
     label = b"BODY[%b]%b" % (wanted.label(), partial.label() if partial else b"")
     kind = "" if sees or partial else wanted.kind()
     whole = bool(wanted.numbers) or not wanted.text.startswith("HEADER")
-    return Item(label, lambda message: content(wanted.span(message), partial), sees=sees, kind=kind, whole=whole)
+    fields = wanted.writer() if kind else None
+    return Item(
+        label, lambda message: content(wanted.span(message), partial), sees=sees, kind=kind, whole=whole, fields=fields
+    )
 
 
 def partly(args: Args) -> Partial | None:
@@ -467,10 +489,6 @@ def fetch_att(args: Args, name: str) -> Item:
 
 
 # --- answers -------------------------------------------------------------------------
-
-
-class Large(Exception):
-    """What is asked of a message is too much to be held for many of them."""
 
 
 class Answers:
@@ -605,19 +623,22 @@ class Answers:
         self, uids: Sequence[int], places: Sequence[int], found: dict[int, list[bytes | None]], kinds: dict[int, str]
     ) -> None:
         """Make what is missing, each message read once, and let the mailbox remember it."""
-        whole = any(self.items[number].whole for number in found)
         place_of = {uids[place]: place for place in places}
         made: list[tuple[int, list[tuple[int, bytes]]]] = [(number, []) for number in found]
-        work = [(found[number], self.items[number].value, pairs) for number, pairs in made]
-        for message in read(self.box, list(place_of), self.settings, whole):
-            place = place_of[message.uid]
+        items = [self.items[number] for number in found]
+        whole, alone = any(item.whole for item in items), all(item.fields for item in items)
+        messages: Iterator[Any] = read(self.box, list(place_of), self.settings, whole)
+        sources = self.box.headers(place_of) if alone else ((message.uid, message) for message in messages)
+        makes: list[Any] = [item.fields if alone else item.written for item in items]
+        work = [(found[number], make, pairs) for make, (number, pairs) in zip(makes, made, strict=True)]
+        for uid, source in sources:
+            place = place_of[uid]
             for texts, make, pairs in work:
                 if texts[place] is None:
-                    value = make(message)
-                    if type(value) is Literal or len(text := data(value)) > HELD_OCTETS:
+                    text = texts[place] = make(source)
+                    if len(text) > HELD_OCTETS:
                         raise Large
-                    texts[place] = text
-                    pairs.append((message.uid, text))
+                    pairs.append((uid, text))
         for number, pairs in made:
             self.box.remember(kinds[number], pairs)
 

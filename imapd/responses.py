@@ -210,10 +210,14 @@ def string(value: bytes) -> bytes:
     if len(value) <= QUOTED_OCTETS and value.translate(_PLAIN).find(0) < 0:
         return b'"%b"' % value
     if b"\n" in value or len(value) > QUOTED_OCTETS or value.translate(None, _UNQUOTABLE) != value:
-        return b"{%d}\r\n%b" % (len(value), _without_nul(value))
+        return literal(value)
     if b'"' in value or b"\\" in value:
         value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b'"%b"' % value
+
+
+def literal(value: bytes) -> bytes:
+    return b"{%d}\r\n%b" % (len(value), _without_nul(value))
 
 
 def astring(value: bytes) -> bytes:
@@ -223,7 +227,7 @@ def astring(value: bytes) -> bytes:
 
 def _without_nul(chunk: bytes) -> bytes:
     """NUL cannot be sent (RFC 3501 §9 CHAR8); 0x80 goes in its place, as UW does, so that sizes hold."""
-    return chunk.replace(b"\0", b"\x80") if b"\0" in chunk else chunk
+    return chunk.replace(b"\0", b"\x80") if 0 in chunk else chunk
 
 
 def data(value: Data, utf8: bool = False) -> bytes:

@@ -15,7 +15,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mailcore.message.crlf import Text
 
@@ -74,11 +74,24 @@ def values(header: bytes, name: bytes) -> list[bytes]:
 
 def only(header: bytes, names: Iterable[bytes]) -> bytes:
     """The fields of these names, in the order of the message, and an empty line (RFC 3501 §6.4.5)."""
-    found = _pattern(tuple(names), whole=True).findall(b"\n" + header)
-    if not found:
-        return _ended(b"", header)
-    lines = b"\n".join(found)
-    return _ended(lines if header.endswith(found[-1]) else lines + b"\n", header)
+    return picker(names)(header)
+
+
+def picker(names: Iterable[bytes]) -> Callable[[bytes], bytes]:
+    """`only` of these names, for many headers."""
+    findall = _pattern(tuple(names), whole=True).findall
+
+    def pick(header: bytes) -> bytes:
+        found = findall(b"\n" + header)
+        if not found:
+            return _ended(b"", header)
+        if 13 in header or header.endswith(found[-1]):
+            lines = b"\n".join(found)
+            return _ended(lines if header.endswith(found[-1]) else lines + b"\n", header)
+        found.append(b"\n")  # after a line end, the empty line
+        return b"\n".join(found)
+
+    return pick
 
 
 def without(header: bytes, names: Iterable[bytes]) -> bytes:

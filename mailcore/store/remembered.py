@@ -200,7 +200,7 @@ class Remembered:
             last = columns.uid[-1]
             chunk = Chunk().merged(columns, {last: _sum(columns) + text})
             chunks = [(kind, last // CHUNK_UIDS, chunk.packed(kind))]
-            self._index.save_texts(self._path, chunks, {uid // CHUNK_UIDS for uid in columns.uid}, self._limit)
+            self._index.save_texts(self._path, chunks, _numbers(columns.uid), self._limit)
 
     def settle(self, columns: Columns, all_: bool = False) -> None:
         """Write what waits, if it is worth it; holds no lock of a mailbox."""
@@ -212,11 +212,23 @@ class Remembered:
             by_number: dict[int, dict[int, bytes]] = {}
             for uid, text in texts.items():
                 by_number.setdefault(uid // CHUNK_UIDS, {})[uid] = text
+            texts.clear()
+            if not all_ and self._waiting_octets < WAITING_OCTETS:
+                texts.update(by_number.pop(max(by_number, default=0), {}))  # there may come more for the last one
             self._last.pop(kind, None)
             for number, some in by_number.items():
                 chunk = self._chunk(kind, number).merged(columns, some)
                 chunks.append((kind, number, chunk.packed(kind)))
             self._last.pop(kind, None)
-        self._waiting.clear()
-        self._waiting_octets = 0
-        self._index.save_texts(self._path, chunks, {uid // CHUNK_UIDS for uid in columns.uid}, self._limit)
+        self._waiting_octets = sum(len(text) for texts in self._waiting.values() for text in texts.values())
+        if chunks:
+            self._index.save_texts(self._path, chunks, _numbers(columns.uid), self._limit)
+
+
+def _numbers(uids: array[int]) -> set[int]:
+    """The numbers of the chunks in which these UIDs are; they ascend."""
+    numbers, place = set(), 0
+    while place < len(uids):
+        numbers.add(uids[place] // CHUNK_UIDS)
+        place = bisect_left(uids, (uids[place] // CHUNK_UIDS + 1) * CHUNK_UIDS, place)
+    return numbers

@@ -67,6 +67,9 @@ def test_only():
     assert headers.only(HEADER, []) == b"\n"
     assert headers.only(b"A: b\r\nC: d\r\n\r\n", [b"c"]) == b"C: d\r\n\r\n"
     assert headers.only(b"A: b", [b"a"]) == b"A: b\n\n"
+    assert headers.only(b"A: b\rc\nD: e\n\n", [b"a"]) == b"A: b\rc\n\n"
+    pick = headers.picker([b"to"])
+    assert [pick(b"To: a\nCc: b\n\n"), pick(b"Cc: b\nTo: a"), pick(b"x")] == [b"To: a\n\n", b"To: a\n\n", b"\n"]
 
 
 def test_without():

@@ -91,6 +91,35 @@ def test_many_are_written_at_once(spool, few, monkeypatch):
     assert spool.open().remembered("kind", [1, 2, 3, 4, 5]) == [b"x", b"x", b"x", None, None]
 
 
+def test_a_chunk_is_written_once(spool, few, monkeypatch):
+    """While more may come for it, it waits; not if that is too much to be held."""
+    monkeypatch.setattr(remembered, "WAITING", 2)
+    spool.fill(*"abcdefghijk")
+    box = spool.open()
+    written, save = [], box._index.save_texts
+
+    def noted(path, chunks, *rest):
+        written.append([number for _, number, _ in chunks])
+        save(path, chunks, *rest)
+
+    monkeypatch.setattr(box._index, "save_texts", noted)
+    for uid in box.uids:
+        box.remembered("kind", [uid])
+        box.remember("kind", [(uid, b"%d" % uid)])
+        box.news()
+    assert written == [[0], [1]]
+    monkeypatch.setattr(remembered, "WAITING_OCTETS", 1)
+    box.news()
+    box.close()
+    assert written == [[0], [1], [2]]
+    assert spool.open().remembered("kind", box.uids) == [b"%d" % uid for uid in box.uids]
+
+
+def test_numbers_of_chunks(few):
+    for uids in ([], [1], [3, 4], [1, 2, 3, 8, 9, 40], [7, 11, 12, 15, 16]):
+        assert remembered._numbers(array("I", uids)) == {uid // 4 for uid in uids}
+
+
 def test_expunged_messages_leave(spool, few):
     spool.fill(*"abcdefghijkl")
     box = spool.open()

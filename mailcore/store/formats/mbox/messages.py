@@ -29,6 +29,7 @@ SLICE_MESSAGES = 100  # so many are read under one lock,
 _HEADER = ("start", "line", "header", "block", "block_octets")  # columns that tell where a header lies,
 _TEXT = (*_HEADER, "length")  # and where a message
 SLICE_OCTETS = 1024 * 1024  # or so much of them
+GAP_OCTETS = 32 * 1024  # to read so much more costs no more than another read
 
 # bytes.translate tables: a column of flag bits to those that are told, and to one of yes and no
 _VISIBLE = bytes(bits & VISIBLE for bits in range(256))
@@ -156,9 +157,14 @@ class Messages(Followed):
 
     def _headers(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
         """Those that are there, without hidden fields.  The file is as the record says."""
-        read, cut, found = self._file.read, block.cut, []
-        for uid, start, line, octets, place, ours in self._rows_of(uids, *_HEADER):
-            header = read(octets + 1, start + line - 1)  # from the line end before the header on
+        cut, found = block.cut, []
+        rows, held, held_at = self._rows_of(uids, *_HEADER), b"", 0
+        for number, (uid, start, line, octets, place, ours) in enumerate(rows):
+            first = start + line - 1 - held_at  # from the line end before the header on
+            if first < 0 or first + octets >= len(held):
+                first, held_at = 0, start + line - 1
+                held = self._file.read(_reach(rows, number) - held_at, held_at)
+            header = held[first : first + octets + 1]
             found.append((uid, cut(header, place - line + 1, ours)[1:] if ours else header[1:]))
         return found
 
@@ -309,3 +315,14 @@ class Messages(Followed):
             except Stale:
                 self._look_anew()
         raise DiskError(detail="the index changes faster than it can be read")
+
+
+def _reach(rows: list[tuple[int, ...]], number: int) -> int:
+    """Where the header of a row ends, or the last of those that follow, one near the other."""
+    _, begin, line, octets, *_ = rows[number]
+    end = begin + line + octets
+    for _, start, line, octets, *_ in rows[number + 1 :]:
+        if not 0 <= start - end <= GAP_OCTETS or start + line + octets - begin > SLICE_OCTETS:
+            break
+        end = start + line + octets
+    return end

@@ -135,6 +135,21 @@ def test_a_large_text_is_read_in_pieces(spool):
 # --- flags -------------------------------------------------------------------------------
 
 
+def test_headers_near_each_other_are_read_together(spool, monkeypatch):
+    words = [f"m{number}" for number in range(60)]
+    bodies = {"m20": "x" * 50_000, "m40": "y" * (1 << 20)}
+    spool.path.write_bytes(b"".join(spool.message(word, bodies.get(word, "")) for word in words))
+    spool.open().close()
+    box = spool.open()
+    one_by_one = [(uid, box.header(uid)) for uid in box.uids]
+    read, spans = files.read, []
+    monkeypatch.setattr(files, "read", lambda fd, octets, at: spans.append(octets) or read(fd, octets, at))
+    assert list(box.headers(box.uids)) == one_by_one
+    assert len(spans) == 3 and max(spans) < 20_000  # before, between and behind what is large
+    order = [*box.uids[30:], 999, *reversed(box.uids[:30])]
+    assert list(box.headers(order)) == [one_by_one[uid - 1] for uid in order if uid != 999]
+
+
 def test_flags_lie_in_the_file_when_store_returns(spool, agrees):
     spool.fill("a", "b", "c")
     box = spool.open()
