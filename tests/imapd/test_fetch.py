@@ -249,6 +249,16 @@ def test_columns_and_single_answers_agree() -> None:
     )
 
 
+def test_what_all_messages_have_in_common_is_said_of_each() -> None:
+    one = b"Subject: 100%d of %b %\n\nx\n"
+    session = FakeSession(FakeBox(one, one, PLAIN))
+    command = b'FETCH %b (UID BODY.PEEK[HEADER.FIELDS (Subject "%%s")] FLAGS)'
+    each = [line for number in (b"1", b"2", b"3") for line in session.say(command % number)[:-1]]
+    assert session.say(command % b"1:2")[:-1] == each[: len(each) // 3 * 2]
+    assert session.say(command % b"1:3")[:-1] == each
+    assert b"".join(each).count(b"Subject: 100%d of %b %") == 2
+
+
 def test_flags_keep_the_order_of_the_keywords() -> None:
     written = FlagLists(["zebra", "apple"])
     assert written[frozenset({"apple", "zebra", "\\Seen", "new"})] == b"(\\Seen zebra apple new)"
