@@ -22,6 +22,7 @@ from tests.playground import MODULES, interpreter, tree
 PASSWORD = "Kanarienvogel-42"
 SECONDS = 20
 INDEX_HOME = Path("/var/lib/mailcore")
+SLOTS = Path("/run/mailcore/sessions")  # login/caps.py names them
 
 
 class User:
@@ -44,6 +45,8 @@ class User:
         subprocess.run([need("userdel"), "--remove", "--force", self.name], capture_output=True, check=False)
         self.inbox.unlink(missing_ok=True)
         shutil.rmtree(INDEX_HOME / self.name, ignore_errors=True)  # a user of that name may come back with another uid
+        for slot in SLOTS.glob(f"user {self.name}".encode().hex() + ".*"):
+            slot.unlink()
 
 
 def run(*command: str, text: str = "") -> str:
