@@ -41,17 +41,15 @@ class Innkeeper:
         self._pid = 0
 
     def lodge(self, visit: Visit, seat: _socket.socket) -> None:
-        """Have a session for it, which speaks in `seat`; OSError if that cannot be."""
+        """Have a session for it, which speaks in `seat`; OSError if that cannot be, or a new process dies at once."""
+        order, fds = written(visit), (seat.fileno(), visit.fd, *visit.slots)
         if self._sock is not None:
             try:
-                return self._order(self._sock, visit, seat)
-            except (BrokenPipeError, ConnectionResetError):
+                return parcel.send(self._sock, order, fds)
+            except OSError:
                 self.dismiss()  # it has died, which hurts nobody who has a session
-        return self._order(self._hire(), visit, seat)
-
-    @staticmethod
-    def _order(sock: _socket.socket, visit: Visit, seat: _socket.socket) -> None:
-        parcel.send(sock, written(visit), (seat.fileno(), visit.fd, *visit.slots))
+        self._sock = self._hire()
+        return parcel.send(self._sock, order, fds)
 
     def _hire(self) -> _socket.socket:
         """Fork the process."""
@@ -64,7 +62,7 @@ class Innkeeper:
             finally:
                 os._exit(1)
         theirs.close()
-        self._sock, self._pid = ours, pid
+        self._pid = pid
         return ours
 
     def note_end(self, pid: int) -> None:

@@ -56,13 +56,12 @@ class Seats:
 
     def _seat_anew(self, visit: Visit) -> None:
         """Have a new session take it; twice at most, for what fails with it twice fails by it."""
-        visit.tries += 1
-        try:
-            if visit.tries <= MOST_TRIES and not self._told:
+        while visit.tries < MOST_TRIES and not self._told:
+            visit.tries += 1
+            try:
                 return self._order(visit)
-            log.error("a session did not begin")
-        except OSError as error:
-            log.error(f"no process for a session: {error.strerror or error}")
+            except OSError as error:
+                log.error(f"no process for a session: {error.strerror or error}")
         say_at_once(visit.fd, self._house.service.sorry("No session can begin now"))
         return visit.close()
 
