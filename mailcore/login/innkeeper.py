@@ -40,7 +40,7 @@ class Innkeeper:
         self._sock: _socket.socket | None = None
         self._pid = 0
 
-    def lodge(self, visit: Visit, seat: _socket.socket) -> None:
+    def put_up(self, visit: Visit, seat: _socket.socket) -> None:
         """Have a session for it, which speaks in `seat`; OSError if that cannot be, or a new process dies at once."""
         order, fds = written(visit), (seat.fileno(), visit.fd, *visit.slots)
         if self._sock is not None:

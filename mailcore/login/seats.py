@@ -68,7 +68,7 @@ class Seats:
     def _order(self, visit: Visit) -> None:
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
         try:
-            self._innkeeper.lodge(visit, theirs)
+            self._innkeeper.put_up(visit, theirs)
         finally:
             theirs.close()
         seat = standby.Seat(ours, visit)
