@@ -29,7 +29,7 @@ class House:
         options = (
             "gatekeeper_visits=1000", f"passwd_file={path}/passwd", f"run_directory={path}/run",
             f"gatekeeper_root={path}/empty", "login_delay_seconds=0", f"mail_location=mbox:~/mail:INBOX={path}/mail/%u",
-            "session_keep_seconds=1", f"tls_directory={path}",
+            "session_keep_seconds=1", f"tls_directory={path}", "index_directory=~/index",
         )  # fmt: skip
         words = [word for option in options for word in ("-o", option)]
         program = str(launcher(path / "imapd", "imapd"))
