@@ -20,8 +20,8 @@ def given(monkeypatch):
     seen = []
     monkeypatch.setattr(arrival, "arrive", lambda service, options: seen.append(("arrive", list(options))) or 0)
 
-    def listen(service, words, address):
-        seen.append((address, words))
+    def listen(service, words, addresses, sealed):
+        seen.append((addresses, sealed, words))
         return 0
 
     monkeypatch.setattr(listener, "listen", listen)
@@ -36,7 +36,7 @@ def test_version(capsys):
 def test_help_names_every_option(capsys):
     assert options.run(SERVICE, ["--help"]) == 0
     told = capsys.readouterr().out
-    for name in ("--listen", "--tls", "--passwd-file", "--mail-location", "-o", "--version", "--help"):
+    for name in ("--listen", "--listen-tls", "--tls", "--passwd-file", "--mail-location", "-o", "--version", "--help"):
         assert name in told
 
 
@@ -47,8 +47,9 @@ def test_options_become_settings(given):
 
 
 def test_listen(given):
-    assert options.run(SERVICE, ["--listen", "[::1]:1143", "-o", "fsync=no"]) == 0
-    assert given == [("[::1]:1143", ["fsync=no"])]
+    words = ["--listen", "[::1]:1143", "--listen-tls", "x:993", "--listen", "x:143", "-o", "fsync=no"]
+    assert options.run(SERVICE, words) == 0
+    assert given == [(("[::1]:1143", "x:143"), ("x:993",), ["fsync=no"])]
 
 
 def test_tls_is_a_setting(given):
