@@ -185,8 +185,7 @@ def people(header: bytes, name: bytes) -> bytes:
     found = []
     for value in headers.values(header, name):
         found.append(stored(value))
-        bare = value.count(b"<") != value.count(b"@")
-        if bare or b"(" in value or b'"' in value or b" @" in value or b"@ " in value:
+        if b"(" in value or b'"' in value or b" @" in value or b"@ " in value:
             found += [stored(_written(address)) for address in addresses(value)]
     return b"".join(found)
 

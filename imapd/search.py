@@ -293,7 +293,7 @@ def found(key: Key, box: Mailbox, settings: Settings, uids: Sequence[int] | None
     if deep:
         sure, perhaps = _bounds(every(deep), box, uids, settings)
         uids = [uid for uid in uids if uid in perhaps]
-    if near := [part for part in keys if part.makers != {} and part.cost < TEXT]:
+    if near := [part for part in keys if part.makers or (part.makers is None and part.cost < TEXT)]:
         uids = _near(every(near), box, uids, settings)
     if deep:
         doubtful = [uid for uid in uids if uid not in sure]

@@ -107,7 +107,8 @@ STRINGS = st.sampled_from([b"", b"a@b", b"x", b"a b <c", b"<a@b>", b" c", "\u00c
 def test_what_is_remembered_of_fields_finds_what_they_have(text: bytes, string: bytes) -> None:
     needle, header = Needle(string), Message(FakeBox(text), 1, Settings()).short_header
     values = headers.values(header, b"To")
-    people = [criteria._written(one) for value in values for one in addresses(value)]
+    otherwise = [value for value in values if any(mark in value for mark in (b"(", b'"', b" @", b"@ "))]
+    people = [criteria._written(one) for value in otherwise for one in addresses(value)]
     assert found(criteria.field(b"To", needle), header) is any(map(needle.in_field, values))
     assert found(criteria.correspondent(b"To", needle), header) is any(map(needle.in_field, [*values, *people]))
 

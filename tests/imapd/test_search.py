@@ -9,6 +9,7 @@ from imapd.search import OPENING, SEARCH_KEY, Query
 from imapd.syntax import Args
 from mailcore.errors import Mistake, Refusal
 from mailcore.settings import Settings
+from tests.imapd.conversation import Watched, user
 from tests.imapd.fakebox import FakeBox, FakeSession
 
 HOUR = 3600
@@ -280,3 +281,14 @@ def test_program_takes_all() -> None:
         search.program(Query(Args(b" ALL x"), box, Settings()))
     with pytest.raises(Refusal):
         search.program(Query(Args(b" CHARSET x-y ALL"), box, Settings()))
+
+
+@pytest.mark.parametrize("count", [1, 2, 16, 17, 49, 50, 60])
+@pytest.mark.parametrize("kind", ["OR", "NOT"])
+def test_many_keys_in_one(count, kind):
+    """However dear they are together, they are asked."""
+    client, _ = user(Watched(*[b"From: %d\nSubject: x\n\n" % number for number in range(5)]))
+    client.say(b"s SELECT INBOX\r\n")
+    ors = b"OR " * count + b"FROM zzz " * count + b"FROM 3"
+    told = client.say(b"a SEARCH " + (ors if kind == "OR" else b"NOT (" + ors + b")") + b"\r\n")
+    assert told.startswith(b"* SEARCH 4\r\n" if kind == "OR" else b"* SEARCH 1 2 3 5\r\n"), told
