@@ -97,7 +97,10 @@ class Box(Messages, Numbered):
                     break
                 except Stale:
                     self._facts.believed = 0
-        self._view.knows(self._record.columns, changed)
+        try:
+            self._view.knows(self._record.columns, changed)
+        except Stale:
+            pass  # then it is news
         return failed
 
     def _store(

@@ -287,14 +287,18 @@ class Messages(Followed):
         if not self._facts.verified and not self._missing:
             self._look(True)
         counts = self._counted()
-        return counts[UNSEEN] if counts else self._view.flags(self._columns(*TOLD)).translate(_UNSEEN).count(1)
+        return counts[UNSEEN] if counts else self._told_flags().translate(_UNSEEN).count(1)
 
     @property
     def first_unseen(self) -> int | None:
         counts = self._counted()
         if counts:
             return counts[FIRST_UNSEEN] or None
-        return self._view.flags(self._columns(*TOLD)).translate(_UNSEEN).find(1) + 1 or None
+        return self._told_flags().translate(_UNSEEN).find(1) + 1 or None
+
+    def _told_flags(self) -> bytes:
+        """Of the view; where others saved meanwhile it looks at mod-sequences too, so they are of the same record."""
+        return self._view.flags(self._columns("modseq", *TOLD))
 
     def _counted(self) -> Sequence[int]:
         """What the record says of its columns, if the view has the same messages."""
