@@ -58,7 +58,8 @@ class Bundle:
             if at >= 0:
                 start, length = self._index[at + len(key) : self._index.index(b"\n", at + 1)].split()
                 code = self._read(len(self._index) + int(start), int(length))
-                return ModuleSpec(name, Loader(name, code), is_package=end != " ") if code else None
+                whole = len(code) == int(length)
+                return ModuleSpec(name, Loader(name, code), is_package=end != " ") if whole else None
         return None
 
     def _read(self, start: int, length: int) -> bytes:

@@ -65,6 +65,7 @@ class Dialogue:
         _signal.signal(_signal.SIGTERM, lambda *_: self._end("Killed (terminated)"))
         _signal.signal(_signal.SIGHUP, lambda *_: self._end("Hangup"))
         _signal.signal(_signal.SIGALRM, lambda *_: self._alarmed())
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGTERM, _signal.SIGHUP))  # some begin with them blocked
 
     def wake_for_signals(self) -> None:
         """Miss no signal that comes between the last look and the wait.

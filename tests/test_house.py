@@ -198,15 +198,15 @@ def _constant(tree: ast.Module, name: str) -> object:
 
 # What root runs (S1; DESIGN.md, "Code that root runs"), and how many lines of code it may be.
 ROOT_CODE = {
-    "mailcore.login.arrival": 60, "mailcore.login.access": 180, "mailcore.login.accounts": 100,
+    "mailcore.login.arrival": 60, "mailcore.login.access": 185, "mailcore.login.accounts": 100,
     "mailcore.login.networks": 60, "mailcore.login.wrappers": 280, "mailcore.login.names": 40,
     "mailcore.login.nobody": 50, "mailcore.login.caps": 90, "mailcore.login.ledger": 70,
-    "mailcore.login.pace": 50, "mailcore.login.rundir": 60, "mailcore.login.listener": 415,
-    "mailcore.login.sockets": 40, "mailcore.login.waiting": 120, "mailcore.login.seats": 110,
-    "mailcore.login.innkeeper": 100,
+    "mailcore.login.pace": 50, "mailcore.login.rundir": 60, "mailcore.login.listener": 435,
+    "mailcore.login.sockets": 40, "mailcore.login.waiting": 120, "mailcore.login.seats": 120,
+    "mailcore.login.innkeeper": 110,
     "mailcore.login.standby": 140, "mailcore.login.renewal": 50, "mailcore.login.parcel": 60,
     "mailcore.login.tenancy": 80, "mailcore.login.keykeeper": 190, "mailcore.login.certificates": 80,
-    "mailcore.login.monitor": 530, "mailcore.login.desk": 110, "mailcore.login.lodge": 130,
+    "mailcore.login.monitor": 540, "mailcore.login.desk": 110, "mailcore.login.lodge": 130,
     "mailcore.login.channel": 220,
     "mailcore.login.privileges": 240, "mailcore.login.provisions": 90, "mailcore.login.syscalls": 70,
     "mailcore.settings": 190, "mailcore.log": 80,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import sys
 from stat import S_ISSOCK
 
 from mailcore import log
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from mailcore.settings import Settings
 
+MOST_LENT = 64  # sockets of a super-server
 NO_SLOT = -1  # in place of a descriptor that counts a connection (caps.py)
 _ORIGINS = ("SSH_CLIENT", "SSH_CONNECTION", "SSH2_CLIENT", "KRB5REMOTEADDR")  # set by sshd and its cousins
 
@@ -40,7 +42,8 @@ def lent_sockets() -> list[int]:
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     count = os.environ.get("LISTEN_FDS", "")
-    return [fd for fd in range(3, 3 + int(count if count.isdecimal() else 0)) if is_listening(fd)]
+    lent = min(int(count), MOST_LENT) if count.isdecimal() else 0
+    return [fd for fd in range(3, 3 + lent) if is_listening(fd)]
 
 
 def is_listening(fd: int) -> bool:
@@ -61,7 +64,7 @@ def peer_of(fd: int) -> Peer:
     sock = _socket.socket(fileno=os.dup(fd))
     try:
         if sock.family == _socket.AF_UNIX:
-            return Peer("local", local=True, user=_user(), origin=_origin())
+            return Peer("local", local=True, user=_user() if _is_ours(sock) else "", origin=_origin())
         return _inet_peer(sock)
     finally:
         sock.close()
@@ -249,6 +252,12 @@ def crowd(service: Any, settings: Settings, user: str) -> Verdict | int:
         seconds = settings.pop3_login_delay_seconds
         return Verdict(False, code="LOGIN-DELAY", text=f"Logins must be {seconds} seconds apart")
     return slot
+
+
+def _is_ours(sock: _socket.socket) -> bool:
+    """The other end is this user's, or root's (unix(7), SO_PEERCRED)."""
+    credentials = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
+    return int.from_bytes(credentials[4:8], sys.byteorder) in (0, os.geteuid())
 
 
 def _user() -> str:

@@ -70,6 +70,12 @@ class Innkeeper:
         if pid == self._pid:
             self.dismiss()
 
+    def end(self) -> None:
+        """It hangs."""
+        if self._pid:
+            os.kill(self._pid, _signal.SIGKILL)  # not reaped, so still ours
+        self.dismiss()
+
     def dismiss(self) -> int:
         """It ends when it has done what it was told; its pid, 0 if nobody was there."""
         pid, self._pid = self._pid, 0

@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 LAST_SECONDS = 10  # for the sessions to end in order
 LOOK_SECONDS = 5
 AT_ONCE = 32  # connections accepted before others have their turn
-DESCRIPTORS_EACH, SPARE_DESCRIPTORS, MOST_DESCRIPTORS = 8, 64, 65536
+DESCRIPTORS_WAITING, DESCRIPTORS_EACH = 2, 8  # the client and what counts him; a monitor's too
+SPARE_DESCRIPTORS, MOST_DESCRIPTORS = 64, 65536
 
 
 def listen(service: Any, given: Sequence[str], addresses: Sequence[str], sealed: Sequence[str] = ()) -> NoReturn:
@@ -217,7 +218,8 @@ class Listener:
             sock.setblocking(False)
             tune(sock.fileno())
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        wanted = self.settings.listen_waiting + DESCRIPTORS_EACH * self.settings.listen_children + SPARE_DESCRIPTORS
+        wanted = DESCRIPTORS_WAITING * self.settings.listen_waiting + SPARE_DESCRIPTORS
+        wanted += DESCRIPTORS_EACH * self.settings.listen_children
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
         gc.freeze()
 
@@ -242,7 +244,11 @@ class Listener:
         self.renewing = False
         if self.trial or self.heir:
             return
-        self.trial = monitor.fork()
+        try:
+            self.trial = monitor.fork()
+        except OSError as error:
+            log.error(f"HUP: no process to try the program: {error.strerror}")
+            return
         if self.trial == 0:
             try:
                 self.leave(())
@@ -262,6 +268,9 @@ class Listener:
     def _replace(self) -> None:
         """Those who are here stay with a fork of what we are; this process, which others know by its number, is new."""
         _signal.pthread_sigmask(_signal.SIG_BLOCK, renewal.SIGNALS)
+        if self.ending is not None:  # TERM came while the new one was tried
+            _signal.pthread_sigmask(_signal.SIG_UNBLOCK, renewal.SIGNALS)
+            return
         heir = os.fork()
         if heir:
             renewal.start_over(self.where, [*self.socks], self.given, [heir, *self.apart])
@@ -373,7 +382,10 @@ class Listener:
             self.room.dismiss(self.room.let_go(caller.fd))
 
     def _receive(self, connection: int) -> None:
-        peer = access.peer_of(connection)
+        try:
+            peer = access.peer_of(connection)
+        except OSError:  # no descriptor left to ask it with
+            return os.close(connection)
         if peer.kind != "socket" or access.is_proxy(self.settings, peer) or access.is_trusted(self.settings, peer):
             return self._serve_apart(connection)
         try:
@@ -409,8 +421,8 @@ class Listener:
         if not self.learned:
             self.learned = True
             preload_logged_in(self.service)
-        keeper = self.post.holder()  # it cannot be asked for one later
         try:
+            keeper = self.post.holder()  # it cannot be asked for one later
             pid = monitor.fork()
         except OSError as error:
             log.error(f"fork: {error.strerror}")
@@ -490,6 +502,8 @@ class Listener:
     def _end(self) -> int:
         """No more connections; those there are end in order, or at least."""
         for sock in self.socks.values():
+            if self.accepting:
+                self.forget(sock.fileno())
             sock.close()
         keeper = self.post.vacate()  # so it ends when the last monitor has gone
         innkeeper = self.seats.shut()

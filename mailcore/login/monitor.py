@@ -170,8 +170,9 @@ class Monitor:
         except (Forged, Trouble) as error:
             log.alert(f"{error} host={self.peer.host}")
             self.status = 1
-        except Terminated:
-            pass  # while the gatekeeper was being ended
+        except Terminated as ending:  # while the gatekeeper was being ended
+            if self.handed_over:
+                say_at_once(self.client_fds[1], self.service.sorry(ending.text))
         except Exception as error:
             self.status = sorry(self.service, error, self.client_fds[1])
         return None
@@ -308,7 +309,7 @@ class Monitor:
         theirs.close()
         far.close()
         for fd in self.client_fds:
-            os.dup2(clear.fileno(), fd)
+            os.dup2(clear.fileno(), fd, inheritable=self.house is None)
         clear.close()
         if self.gatekeeper == 0:
             from mailcore.login import keykeeper
@@ -376,8 +377,12 @@ class Monitor:
             send_signal(self.gatekeeper_fd, number)
 
     def _say_goodbye(self) -> Steps:
-        """Let the gatekeeper tell the client that it is over."""
+        """Let the gatekeeper tell the client that it is over, whether or not it waits for an answer of ours."""
         self._signal(_signal.SIGTERM)
+        try:
+            self.channel.answer(Verdict(False, code="UNAVAILABLE", text="Server shutting down"))
+        except OSError:
+            pass  # it has gone
         yield self._pause(GOODBYE_SECONDS)
 
     def _pause(self, seconds: float, events: int = 0) -> Pause:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_FREE = 16
 MOST_TRIES = 2
+START_SECONDS = 10  # for the innkeeper to have a session begin, on a busy machine
 SPARE_SECONDS = 0.2  # for a second free one of the same user: he is not that busy any more
 
 
@@ -94,20 +95,31 @@ class Seats:
                 self._seat_anew(offered)
 
     def due(self) -> list[tuple[float, Seat]]:
-        """Until when the free ones stay: one of each user for session_keep_seconds, others for SPARE_SECONDS."""
+        """Until when the free ones stay: one of each user for session_keep_seconds, others for SPARE_SECONDS.
+
+        And until when those have time to begin that have not.
+        """
         seen: set[object] = set()
         found = []
         for seat in reversed(self._free()):
             seconds = min(SPARE_SECONDS, self._keep_seconds) if seat.who in seen else self._keep_seconds
             seen.add(seat.who)
             found.append((seat.free_since + seconds, seat))
-        return found
+        return found + [(seat.since + START_SECONDS, seat) for seat in self._all if seat.pidfd < 0]
 
     def expire(self) -> None:
         now = monotonic()
         for until, seat in self.due():
-            if until <= now:
+            if until <= now and seat.pidfd >= 0:
                 self._dismiss(seat)
+            elif until <= now and seat in self._all:
+                self._wait_no_more(seat)
+
+    def _wait_no_more(self, seat: Seat) -> None:
+        """The innkeeper hangs: what has not begun by now cannot any more, and another tries."""
+        self._innkeeper.end()
+        seat.sock.shutdown(_socket.SHUT_RD)
+        self._hear(seat)
 
     def keep_nobody(self) -> None:
         """From now on a session that is free ends."""

@@ -16,6 +16,7 @@ fenced into is no longer what it was, and it ends after MOST_VISITS, MOST_SECOND
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 from time import monotonic
@@ -36,6 +37,7 @@ MOST_SECONDS = 600  # groups and the rest of the account are those of the beginn
 MOST_KIB = 32 * 1024  # of resident memory, on top of what it began with
 VISIT_OCTETS = 128 * 1024
 MOST_FDS = 4  # the client, and what counts the connection
+ENDINGS = (_signal.SIGTERM, _signal.SIGHUP)
 FREE, TAKEN, NOT_HERE, BEGUN = b"F", b"T", b"N", b"P"
 
 
@@ -140,6 +142,7 @@ def run(service: Any, settings: Settings, visit: Visit, sock: _socket.socket) ->
     """The whole life of the process, which has just been forked: one client after the other."""
     status = 1
     try:
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, ENDINGS)  # until somebody can say goodbye (dialogue.py)
         _tell_who(sock)
         at_first = _resident()
         tenancy = Tenancy(service, settings, visit.account)

@@ -67,6 +67,14 @@ def test_one_that_is_damaged_or_of_another_python(library: Path, content: bytes)
     assert run(library, "print(len(sys.meta_path))\nimport fruit").stdout == "3\n"
 
 
+def test_one_that_was_cut_off(library: Path) -> None:
+    path = library / bundle.NAME
+    path.write_bytes(path.read_bytes()[:-1])
+    names = ("fruit", "fruit.pear", "fruit.red", "fruit.red.apple")
+    code = f"for name in {names!r}: print(bool(sys.meta_path[0].find_spec(name)))"
+    assert sorted(run(library, code).stdout.split()) == ["False", "True", "True", "True"]
+
+
 def test_what_is_left_out(tmp_path: Path) -> None:
     for package in ("mailcore", "imapd"):
         os.symlink(ROOT / package, tmp_path / package)

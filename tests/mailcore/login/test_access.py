@@ -11,6 +11,7 @@ from mailcore.errors import BadSetting
 from mailcore.login import access
 from mailcore.login.accounts import Peer
 from mailcore.settings import Settings
+from tests.conftest import need_root
 
 
 @pytest.mark.parametrize("family, address", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
@@ -167,3 +168,32 @@ def test_the_sockets_that_systemd_lends(monkeypatch):
     assert access.lent_sockets() == []
     monkeypatch.setattr(access, "is_listening", lambda fd: fd == 0)
     assert access.lent_sockets() == [0]
+
+
+@pytest.mark.parametrize("visitor", [0, 54321, 54322])
+def test_who_comes_by_a_unix_socket(visitor, tmp_path):
+    """Preauthenticated is only the user himself; root could be him."""
+    need_root()
+    tmp_path.chmod(0o777)
+    tmp_path.parent.chmod(0o755)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "door"))
+        listening.listen()
+        os.chmod(tmp_path / "door", 0o777)
+        client = os.fork()
+        if client == 0:
+            try:
+                os.setresuid(visitor, visitor, visitor)
+                with socket.socket(socket.AF_UNIX) as caller:
+                    caller.connect(str(tmp_path / "door"))
+                    caller.recv(1)
+            finally:
+                os._exit(0)
+        server, _ = listening.accept()
+        os.seteuid(54321)
+        try:
+            assert access._is_ours(server) is (visitor != 54322)
+        finally:
+            os.seteuid(0)
+            server.close()
+            os.waitpid(client, 0)

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 
-from mailcore.login import innkeeper
+from mailcore.login import innkeeper, seats
 from mailcore.login.accounts import Account, Peer
 from mailcore.login.channel import Entry
 from mailcore.login.standby import Visit
@@ -66,6 +66,17 @@ def test_when_it_dies_another_comes_and_nobody_is_hurt(call, tmp_path):
     (pid,) = hired(tmp_path / "hired")
     os.kill(pid, signal.SIGKILL)
     other = begin()
+    assert other.welcome.startswith(b"WELCOME") and one.say(b"still") == b"still\r\n"
+    assert len(hired(tmp_path / "hired")) == 2
+
+
+def test_when_it_hangs_another_comes(call, tmp_path, monkeypatch):
+    monkeypatch.setattr(seats, "START_SECONDS", 0.3)
+    begin = call(service=Slow(tmp_path / "hired"))
+    one = begin()
+    (pid,) = hired(tmp_path / "hired")
+    os.kill(pid, signal.SIGSTOP)
+    other = begin("wilma")
     assert other.welcome.startswith(b"WELCOME") and one.say(b"still") == b"still\r\n"
     assert len(hired(tmp_path / "hired")) == 2
 

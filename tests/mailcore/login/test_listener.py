@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ import pytest
 
 from mailcore import log
 from mailcore.dialogue import SEND_SECONDS, tune
-from mailcore.login import listener
+from mailcore.login import access, listener
 from mailcore.login.listener import Listener
 from mailcore.login.sockets import open_sockets
 from mailcore.settings import Settings
@@ -65,6 +66,24 @@ def ended(pid, seconds=SECONDS):
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.01)
     raise AssertionError("still there")
+
+
+def test_a_caller_who_cannot_be_looked_at(start, monkeypatch):
+    """No descriptor is left for it, or he has gone: that is one caller less."""
+    there, asked = access.peer_of, []
+
+    def peer_of(fd):
+        asked.append(fd)
+        if len(asked) == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return there(fd)
+
+    monkeypatch.setattr(access, "peer_of", peer_of)
+    where, _ = start()
+    with socket.create_connection(where, timeout=SECONDS) as caller:
+        assert caller.recv(100) == b""
+    with socket.create_connection(where, timeout=SECONDS) as caller:
+        assert caller.recv(100) == b"HELLO\r\n"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0"])
