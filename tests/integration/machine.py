@@ -197,6 +197,19 @@ def status(pid: int) -> dict[str, list[str]]:
     return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
 
 
+def kill(pid: int) -> None:
+    """Kill it, and wait until it has no descriptor any more."""
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: _ended(pid), "its end")
+
+
+def _ended(pid: int) -> bool:
+    try:
+        return status(pid)["State"][0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def descriptors(pid: int) -> dict[int, str]:
     names = {}
     for name in os.listdir(f"/proc/{pid}/fd"):

@@ -9,7 +9,7 @@ import pytest
 from passlib.hash import sha512_crypt
 
 from tests.conftest import need_root
-from tests.integration.machine import Daemon, Line, children, free_port, launcher, wait_for
+from tests.integration.machine import Daemon, Line, children, free_port, kill, launcher, wait_for
 from tests.integration.test_privileges import in_memory
 
 UID = 30002  # nobody's: only the accounts file knows it
@@ -107,7 +107,7 @@ def test_a_changed_file_counts_at_once(house):
 def test_a_killed_checker_costs_one_question(house):
     assert house.let_in(RIGHT)
     desk = house.desk()
-    os.kill(desk, signal.SIGKILL)
+    kill(desk)
     assert house.let_in(RIGHT) and house.desk() != desk
     desk, before = house.desk(), children(house.pid)
     os.kill(desk, signal.SIGSTOP)

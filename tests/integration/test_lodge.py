@@ -11,7 +11,7 @@ import pytest
 from passlib.hash import sha512_crypt
 
 from tests.conftest import need_root
-from tests.integration.machine import Daemon, Line, children, descriptors, free_port, launcher, status, wait_for
+from tests.integration.machine import Daemon, Line, children, descriptors, free_port, kill, launcher, status, wait_for
 
 VISITS = 12
 
@@ -97,7 +97,7 @@ def test_a_wrong_password_ends_it(house):
 
 def test_one_that_is_killed(house):
     first = house.visit()
-    os.kill(first, signal.SIGKILL)
+    kill(first)
     assert house.visit() != first  # whether the listener knows already or not
 
 
