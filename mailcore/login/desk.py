@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MOST_QUESTIONS = 100
 MOST_SECONDS = 600
+IDLE_SECONDS = 60
 LATE_SECONDS = 180  # to answer the last question, and be told to go; then it goes by itself
 REQUEST_OCTETS = 16 * 1024
 # not "certificate", for which a child takes a stranger's bytes apart, and not "change"
@@ -43,7 +44,7 @@ KINDS = ("password", "apop", "cram-md5", "scram", "scram-proof")
 class Desk:
     """The place; who sits there is forked for the first question, and not before."""
 
-    __slots__ = ("_house", "_open", "_sock", "_pidfd", "_left", "_until", "_busy")
+    __slots__ = ("_house", "_open", "_sock", "_pidfd", "_left", "_until", "_asked", "_busy")
 
     def __init__(self, house: Listener) -> None:
         self._house = house
@@ -52,6 +53,7 @@ class Desk:
         self._pidfd = -1
         self._left = 0  # questions that it may still have
         self._until = 0.0
+        self._asked = 0.0  # when the last question was over
         self._busy = False
 
     def ask(self, kind: str, kept: bytes, only_refuse: bool, peer: Peer, fds: tuple[int, int]) -> bool:
@@ -91,19 +93,21 @@ class Desk:
             return False
         finally:
             theirs.close()
-        self._left, self._until = MOST_QUESTIONS, monotonic() + MOST_SECONDS
+        self._asked = monotonic()
+        self._left, self._until = MOST_QUESTIONS, self._asked + MOST_SECONDS
         return True
 
     def release(self, answered: bool) -> None:
         """The question is over."""
-        self._busy = False
+        self._busy, self._asked = False, monotonic()
         if not answered or not self._open:
             self._dismiss()
         self.expire()
 
     def expire(self) -> None:
-        """Who has been here long enough goes."""
-        if self._sock is not None and not self._busy and (self._left <= 0 or monotonic() >= self._until):
+        """Who has been here long enough goes, and who is asked nothing for a minute."""
+        until = min(self._until, self._asked + IDLE_SECONDS)
+        if self._sock is not None and not self._busy and (self._left <= 0 or monotonic() >= until):
             self._dismiss()
 
     def close(self) -> None:

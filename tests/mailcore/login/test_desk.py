@@ -161,13 +161,15 @@ def test_the_same_process_answers_until_it_has_answered_enough(open_desk, monkey
     assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [10, 10, 5]
 
 
-def test_nobody_sits_there_for_long(open_desk, monkeypatch):
+@pytest.mark.parametrize(("limit", "other"), [("MOST_SECONDS", "IDLE_SECONDS"), ("IDLE_SECONDS", "MOST_SECONDS")])
+def test_nobody_sits_there_for_long(open_desk, monkeypatch, limit, other):
+    monkeypatch.setattr(desk, other, 10_000)
     here = open_desk()
     assert here.desk._sock is None  # nor before the first question
     assert here.password()
     here.desk.expire()
     assert here.desk._sock is not None
-    clock = time.monotonic() + desk.MOST_SECONDS
+    clock = time.monotonic() + getattr(desk, limit)
     monkeypatch.setattr(desk, "monotonic", lambda: clock)
     here.desk.expire()
     assert here.desk._sock is None
