@@ -104,7 +104,13 @@ def selects(ground: Ground, size: str) -> None:
             ground.server.deliver(DELIVERED)
         imap = Imap(ground.server).login()
         ground.time(f"select {name} {size}", lambda imap=imap: imap.ask("SELECT INBOX"))
-        ground.time(f"logout {name} {size}", imap.leave)
+        ground.time(f"logout {name} {size}", lambda imap=imap: ended(imap))
+
+
+def ended(imap: Imap) -> None:
+    """LOGOUT, and whatever the server does after it: no part of what comes next."""
+    imap.leave()
+    time.sleep(0.3)
 
 
 def fetches(ground: Ground, size: str) -> None:

@@ -206,7 +206,7 @@ ROOT_CODE = {
     "mailcore.login.innkeeper": 110,
     "mailcore.login.standby": 140, "mailcore.login.renewal": 50, "mailcore.login.parcel": 60,
     "mailcore.login.tenancy": 80, "mailcore.login.keykeeper": 190, "mailcore.login.certificates": 80,
-    "mailcore.login.monitor": 540, "mailcore.login.desk": 110, "mailcore.login.lodge": 130,
+    "mailcore.login.monitor": 540, "mailcore.login.desk": 115, "mailcore.login.lodge": 130,
     "mailcore.login.channel": 220,
     "mailcore.login.privileges": 240, "mailcore.login.provisions": 90, "mailcore.login.syscalls": 70,
     "mailcore.settings": 190, "mailcore.log": 80,
