@@ -47,11 +47,20 @@ def run(
 
     `kept` is what the question before this one left with the monitor: a stamp, a SCRAM exchange.
     """
+
+    def work() -> None:
+        turn_away_from(client_fds)
+        answer(Case(service, settings, peer, kept), question, report, only_refuse, kind)
+
+    live(work)
+
+
+def live(work: Callable[[], None]) -> NoReturn:
+    """Do this as a process that knows secrets, and end."""
     status = 1
     try:
         privileges.keep_secrets()
-        turn_away_from(client_fds)
-        answer(Case(service, settings, peer, kept), question, report, only_refuse, kind)
+        work()
         status = 0
     except channel.Forged as error:
         log.alert(f"gatekeeper: {error}")

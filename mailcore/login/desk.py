@@ -129,22 +129,16 @@ class Desk:
 
 def _run(service: Any, settings: Settings, sock: _socket.socket) -> NoReturn:
     """One question after the other, until the listener has none any more; the listener has just forked."""
-    status = 1
-    try:
-        privileges.keep_secrets()
+
+    def work() -> None:
         checker.turn_away_from(())
         _signal.alarm(MOST_SECONDS + LATE_SECONDS)
         passwords.stay()
         proven = passwords.Proven() if settings.password_cache else None
         while _answer(service, settings, sock, proven):
             pass
-        status = 0
-    except channel.Forged as error:
-        log.alert(f"gatekeeper: {error}")
-    except BaseException as error:
-        log.error(f"checker: {log.where(error)}")
-    finally:
-        os._exit(status)
+
+    checker.live(work)
 
 
 def _answer(service: Any, settings: Settings, sock: _socket.socket, proven: passwords.Proven | None) -> bool:

@@ -18,7 +18,7 @@ import select
 from time import monotonic
 
 from mailcore import log
-from mailcore.login import certificates, channel, parcel, privileges, renewal
+from mailcore.login import certificates, channel, parcel, privileges, renewal, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 REQUEST_OCTETS = 4096
 START_SECONDS = 10  # to fork on a busy machine; later than that something is broken
 LOWEST = 10  # descriptors above those that a gatekeeper's get
-MOST_DESCRIPTORS = 65536
 IDLE_SECONDS = 60  # its memory is more than all the rest of a listener; a new one costs 0.2 s, and the tickets
 
 
@@ -177,8 +176,7 @@ def _keep_only(service: Any, *fds: int) -> None:
     log.close_log()
     for place, fd in enumerate(fds, LOWEST):
         os.dup2(fd, place)
-    os.closerange(3, LOWEST)
-    os.closerange(LOWEST + len(fds), MOST_DESCRIPTORS)
+    syscalls.close_others((0, 1, 2, *range(LOWEST, LOWEST + len(fds))))
     log.open_log(service.program)
 
 

@@ -52,7 +52,7 @@ LAST_SECONDS = 10  # for the sessions to end in order
 LOOK_SECONDS = 5
 AT_ONCE = 32  # connections accepted before others have their turn
 DESCRIPTORS_WAITING, DESCRIPTORS_EACH = 2, 8  # the client and what counts him; a monitor's too
-SPARE_DESCRIPTORS, MOST_DESCRIPTORS = 64, 65536
+SPARE_DESCRIPTORS = 64
 
 
 def listen(service: Any, given: Sequence[str], addresses: Sequence[str], sealed: Sequence[str] = ()) -> NoReturn:
@@ -452,11 +452,7 @@ class Listener:
             log.close_log()
             log.open_log(self.service.program)  # not before the first line is a descriptor taken for it
             os.dup2(self.null, 2)
-            start = 3
-            for fd in sorted(keep):
-                os.closerange(start, fd)
-                start = max(start, fd + 1)
-            os.closerange(start, MOST_DESCRIPTORS)
+            syscalls.close_others((0, 1, 2, *keep))
         except BaseException:
             os._exit(1)
 

@@ -137,7 +137,6 @@ class Lodge:
         self._let_go(porter)
         porter.end()
 
-
     @staticmethod
     def keep(
         service: Any,

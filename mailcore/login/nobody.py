@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import select
 
+from mailcore.login import syscalls
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,5 +55,4 @@ def _keep_only(fd: int) -> None:
     for number in range(3):
         if number != fd:
             os.dup2(null, number)
-    os.closerange(3, fd)
-    os.closerange(fd + 1, 4096)
+    syscalls.close_others((0, 1, 2, fd))

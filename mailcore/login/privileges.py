@@ -80,7 +80,7 @@ def confine(settings: Settings, keep: Collection[int], parent: int, cpu_seconds:
         die_with(parent)  # a change of user clears it, so after that
     _set(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     _enclose(())
-    _close_others(keep)
+    syscalls.close_others(keep)
     _limit(_lowest_free(keep), octets + ROOM_OCTETS, cpu_seconds)
     seccomp.keep_to_gatekeeping()
 
@@ -148,17 +148,6 @@ def _enter_empty(root: str) -> None:
     os.chroot(".")
     os.chdir("/")
     os.close(fd)
-
-
-def _close_others(keep: Collection[int]) -> None:
-    import resource
-
-    start = 0
-    for fd in sorted(set(keep)):
-        if start < fd:
-            os.closerange(start, fd)
-        start = fd + 1
-    os.closerange(start, max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], start + 1))
 
 
 def _lowest_free(keep: Collection[int]) -> int:

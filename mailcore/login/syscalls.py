@@ -13,8 +13,10 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
+MOST_DESCRIPTORS = 65536  # there may be some above the limit, made before it
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
@@ -97,3 +99,15 @@ class Octets:
         kind: type[Any] = type("Memory", (_ctypes.Array,), {"_type_": _Octet, "_length_": len(data)})
         self._memory = kind.from_buffer_copy(data)
         self.address: int = _ctypes.addressof(self._memory)
+
+
+def close_others(keep: Iterable[int]) -> None:
+    """Close all descriptors of this process but these."""
+    import resource
+
+    start, limit = 0, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    for fd in sorted(set(keep)):
+        if start < fd:  # closerange(0, 0) would close all
+            os.closerange(start, fd)
+        start = fd + 1
+    os.closerange(start, max(limit, MOST_DESCRIPTORS))

@@ -45,3 +45,18 @@ def test_an_address_is_where_the_octets_are():
     assert os.read(out, 100) == b"mailcore"
     os.close(out)
     os.close(into)
+
+
+def test_only_what_is_kept_stays_open():
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(2, 50)
+            os.dup2(2, 1000)
+            os.dup2(2, 0)
+            syscalls.close_others((50, 2, 0, 2, 7000))  # in any order, whether they are there or not
+            left = [fd for fd in range(2000) if os.path.exists(f"/proc/self/fd/{fd}")]
+            os._exit(0 if left == [0, 2, 50] else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
